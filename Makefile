@@ -1,0 +1,31 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# TensorFlow's smaller build where there is a 64-bit Intel or AMD processor and no NVIDIA GPU
+BACKEND := $(shell [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null && echo tensorflow-cpu || echo tensorflow)
+
+.PHONY: install demo test test-long lint clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(BACKEND),test]'
+	touch $@
+
+demo: install
+	$(BIN)/unfreeze run demo
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-long: install
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

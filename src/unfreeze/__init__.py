@@ -1,0 +1,46 @@
+"""Transfer learning on photos: which network to ship, how far to unfreeze it, and how sure one can be.
+
+    import unfreeze
+
+    results = unfreeze.run("demo")                       # a recipe
+    results = unfreeze.train("my_photos")                # one experiment, without a recipe
+    unfreeze.load("runs/my_photos/experiments/model/seed-0").predict(["a.jpg"])
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unfreeze.inference.check import check
+    from unfreeze.inference.predictor import load
+    from unfreeze.inference.show import show
+    from unfreeze.report.compare import compare
+    from unfreeze.series.plan import plan
+    from unfreeze.series.run import run
+    from unfreeze.series.train import train
+
+__version__ = "0.1.0"
+
+__all__ = ["check", "compare", "load", "plan", "run", "show", "train"]
+
+_HOMES = {
+    "check": "unfreeze.data.check",
+    "compare": "unfreeze.report.compare",
+    "load": "unfreeze.inference.predictor",
+    "plan": "unfreeze.series.plan",
+    "run": "unfreeze.series.run",
+    "show": "unfreeze.inference.show",
+    "train": "unfreeze.series.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a function when it is first asked for, so that `import unfreeze` is instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unfreeze' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public functions."""
+    return [*__all__, "__version__"]

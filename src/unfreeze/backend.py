@@ -1,0 +1,101 @@
+"""Keras and the backend under it. Packages that use Keras call `load_keras` before anything else imports it."""
+
+import ctypes
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unfreeze.errors import BackendError
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+"""Keras's name of a backend -> the module that it needs, in our order of preference."""
+
+_MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+_KEEP_BYTES = 1 << 30
+
+_threads: int | None = None
+
+
+def load_keras() -> None:
+    """Choose an installed backend, set what must be set before it is imported, and import Keras.
+
+    `KERAS_BACKEND` and Keras's own configuration file are respected. Does nothing if Keras is there already.
+
+    Raises:
+        BackendError: no backend is installed, or the chosen one is not.
+    """
+    if "keras" in sys.modules:
+        return
+    chosen = os.environ.get("KERAS_BACKEND")
+    keras_config = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    installed = [name for name, module in BACKENDS.items() if importlib.util.find_spec(module)]
+    if not installed:
+        raise BackendError(
+            "No backend for Keras is installed. Install one of them: pip install 'unfreeze[tensorflow-cpu]', "
+            "'unfreeze[tensorflow]', 'unfreeze[jax]' or 'unfreeze[torch]'."
+        )
+    if chosen in BACKENDS and chosen not in installed:
+        raise BackendError(
+            f"KERAS_BACKEND is {chosen}, which is not installed; {', '.join(installed)} is. "
+            f"Unset KERAS_BACKEND, or run: pip install 'unfreeze[{chosen}]'."
+        )
+    if not chosen and not keras_config.exists():
+        os.environ["KERAS_BACKEND"] = installed[0]
+    # TensorFlow leaves oneDNN's kernels off on processors without AVX-512; they are about 1.7 times faster there.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings about retracing help nobody here
+    _keep_freed_memory()
+    with _native_stderr_kept_back():
+        importlib.import_module("keras")
+
+
+def set_threads(count: int) -> None:
+    """Limit every engine to this many threads. Call it before Keras is imported."""
+    global _threads
+    _threads = count
+    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[variable] = str(count)
+
+
+def thread_count() -> int:
+    """Threads to use: what `set_threads` was given, else the processors that this process may run on."""
+    if _threads is not None:
+        return _threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _native_stderr_kept_back() -> Iterator[None]:
+    """Hide what compiled code writes to stderr; it is shown after all if the block fails.
+
+    TensorFlow greets on stderr at every import, before any setting of its log level takes effect.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _keep_freed_memory() -> None:
+    """Stop glibc from giving large blocks back: fetching them again costs TensorFlow a fifth of its time and more."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return  # not glibc
+    mallopt(_MALLOC_MMAP_THRESHOLD, _KEEP_BYTES)
+    mallopt(_MALLOC_TRIM_THRESHOLD, _KEEP_BYTES)

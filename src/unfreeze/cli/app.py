@@ -1,0 +1,149 @@
+"""The command line's frame: options that every verb knows, exit codes, and how errors are shown."""
+
+import functools
+import inspect
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+import unfreeze
+from unfreeze.backend import set_threads
+from unfreeze.cli.screen import screen
+from unfreeze.errors import UnfreezeError
+
+EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 130, 143
+KEPT = "Experiments that were finished are kept; the same call goes on from there."
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Transfer learning on photos: which network to ship, how far to unfreeze it, and how sure one can be.",
+    epilog="Start with `unfreeze run demo`, or with `unfreeze train FOLDER` on your own photos.",
+)
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(unfreeze.__version__)
+        raise typer.Exit
+
+
+_OPTIONS: dict[str, Any] = {
+    "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, the rest on stderr.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", help="Show no progress.")],
+    "threads": Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Use N threads.")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+    "version": Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ],
+}
+
+
+def verb(example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command of `unfreeze`, with the options that all commands have.
+
+    Args:
+        example: a call, shown at the end of the command's help.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def command(**arguments: Any) -> None:
+            _use_options(arguments)
+            with _errors_shown(), screen.progress():
+                function(**arguments)
+
+        _add_options(command, function)
+        return app.command(epilog=f"Example: {example}")(command)
+
+    return register
+
+
+def _frame(**arguments: Any) -> None:
+    _use_options(arguments)
+
+
+def _use_options(arguments: dict[str, Any]) -> None:
+    """Take the common options out of a command's arguments; given before the verb or behind it, they count."""
+    arguments.pop("version")
+    screen.json |= arguments.pop("as_json")
+    screen.quiet |= arguments.pop("quiet")
+    screen.debug |= arguments.pop("debug")
+    if threads := arguments.pop("threads"):
+        set_threads(threads)
+
+
+def _add_options(command: Callable[..., None], function: Callable[..., None] | None = None) -> None:
+    own = list(inspect.signature(function).parameters.values()) if function else []
+    common = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None if name == "threads" else False, annotation=option
+        )
+        for name, option in _OPTIONS.items()
+    ]
+    command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *common]}
+
+
+_add_options(_frame)
+app.callback()(_frame)
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    """Turn what a user can do something about into one message and an exit code."""
+    try:
+        yield
+    except UnfreezeError as error:
+        if screen.debug:
+            traceback.print_exc()
+        _stop(EXIT_FAILED, str(error))
+    except KeyboardInterrupt:
+        _stop(EXIT_INTERRUPTED, f"interrupted. {KEPT}")
+    except Terminated:
+        _stop(EXIT_TERMINATED, f"terminated. {KEPT}")
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except Exception as error:
+        if screen.debug:
+            traceback.print_exc()
+        _stop(
+            EXIT_FAILED,
+            f"something went wrong that should not: {type(error).__name__}: {error}\n"
+            "Call it again with --debug to see where, and please report that.",
+        )
+
+
+def _stop(code: int, message: str) -> None:
+    print(f"unfreeze: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def print_json(content: Any) -> None:
+    """Print the one JSON document of a command."""
+    print(json.dumps(content, ensure_ascii=False, indent=1), file=screen.stdout)
+
+
+def main() -> None:
+    """Run the command line."""
+    import unfreeze.cli.verbs  # noqa: F401 (registers them)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    app(prog_name="unfreeze")

@@ -1,0 +1,3 @@
+"""All verbs, in the order in which `unfreeze --help` lists them."""
+
+from unfreeze.cli import check, plan, run, train, compare, show, predict  # noqa: F401, I001

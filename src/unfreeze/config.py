@@ -1,0 +1,205 @@
+"""What a recipe can say, with every default. Nothing else in the package has defaults of its own.
+
+A setting that has none here (`None`) is decided by another: `image_size` by the backbone, `learning_rate`
+by whether anything is unfrozen. `resolve` in `series/recipe.py` turns these into complete `Experiment`s.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+FEATURE_EXTRACTION_LEARNING_RATE = 1e-3
+FINE_TUNING_LEARNING_RATE = 1e-4
+"""Ten times smaller: pretrained weights should be adjusted, not overwritten."""
+
+TEST_SHARE = 0.25
+"""Share of the photos carved for test where a data set comes without a test split."""
+
+BAD_FILES_LIMIT = 0.05
+"""A run stops before training when a larger share of the files than this can't be used."""
+
+PIXEL_LIMIT = 178_956_970
+"""Largest photo decoded, in pixels: where Pillow refuses one as a decompression bomb (twice 89,478,485)."""
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys and wrong types are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+
+
+class Augmentation(Section):
+    """Random changes to a training photo; each is drawn uniformly, what is left out stays as it is.
+
+    Attributes:
+        flip: mirror left-right, top-bottom or both, each with probability one half.
+        rotation: largest angle to either side, as a share of a full turn (0.2 is 72 degrees).
+        zoom: largest relative change of both sides' scale together (0.2: from 0.8 to 1.2).
+        height: largest relative change of the height's scale alone.
+        width: largest relative change of the width's scale alone.
+        views: how many different views of a photo there are, used in turn; without it each epoch has its own.
+    """
+
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
+    rotation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    zoom: Share = 0.0
+    height: Share = 0.0
+    width: Share = 0.0
+    views: Count | None = None
+
+
+class Blocks(Section):
+    """`unfreeze: {blocks: 2}`: the backbone's last two blocks and all that follows them."""
+
+    blocks: Count
+
+
+Unfreeze = Annotated[int, Field(ge=0)] | str | Blocks
+"""The last N layers; from the block or layer of this name on (or `all`); the last N blocks."""
+
+
+class Phase(Section):
+    """Some epochs with one set of unfrozen layers and one learning rate."""
+
+    unfreeze: Unfreeze = 0
+    epochs: Count = 5
+    learning_rate: LearningRate | None = None
+
+
+class PhotoSettings(Section):
+    """How photos reach the network; can differ from experiment to experiment.
+
+    Attributes:
+        image_size: side of the square that photos are resized to, in pixels (default: the backbone's own).
+        resize: `squash` takes the whole photo to a square.
+        batch_size: photos a training step.
+    """
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    resize: Literal["squash"] = "squash"
+    batch_size: Count = 32
+
+
+class DataSettings(PhotoSettings):
+    """Where the photos are and how they are split; the same for all experiments of a series.
+
+    Attributes:
+        source: a folder or the name of a data set; may be left out where `--data` is given.
+        validation: share of the training photos kept for validation, 0, or `test` (validate on the test photos).
+        split_seed: names the order in which photos are dealt to the splits.
+    """
+
+    source: str | None = None
+    validation: Share | Literal["test"] = 0.15
+    split_seed: Seed = 0
+
+
+class Settings(Section):
+    """What every experiment has; at the top of a recipe it is the default of all of them.
+
+    Attributes:
+        backbone: name of the pretrained network.
+        fraction: share of each class's training photos that is used.
+        augment: random changes to training photos, or `false`.
+        unfreeze: which of the backbone's layers are trained with the head; 0 is feature extraction.
+        epochs: passes over the training photos.
+        learning_rate: of Adam (default: 1e-3 with a frozen backbone, 1e-4 otherwise).
+        phases: several stages in turn, in place of `unfreeze`, `epochs` and `learning_rate`.
+        seeds: each experiment runs once with each; a seed draws the head's first weights and the photos' order.
+        view_seed: draws the augmented views, which all seeds and experiments share.
+        engine: `reference` trains the whole model with plain Keras `fit`.
+    """
+
+    backbone: str = DEFAULT_BACKBONE
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    augment: Augmentation | Literal[False] = False
+    unfreeze: Unfreeze = 0
+    epochs: Count = 5
+    learning_rate: LearningRate | None = None
+    phases: tuple[Phase, ...] | None = None
+    seeds: tuple[Seed, ...] = (0,)
+    view_seed: Seed = 0
+    engine: Literal["reference"] = "reference"
+
+    @field_validator("augment")
+    @classmethod
+    def _changes_something(cls, value: Augmentation | Literal[False]) -> Augmentation | Literal[False]:
+        if value and not (value.flip or value.rotation or value.zoom or value.height or value.width):
+            raise ValueError("nothing is changed; set one of flip, rotation, zoom, height, width, or say false")
+        return value
+
+    @field_validator("seeds", "phases", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        if value == [] or value == ():
+            raise ValueError("the list is empty; leave the key out or name at least one")
+        return tuple(value) if isinstance(value, list) else value
+
+
+class ExperimentSettings(Settings):
+    """One experiment as a recipe writes it; what it leaves out comes from the recipe's top."""
+
+    start_from: str | None = Field(default=None, alias="from")
+    data: PhotoSettings = PhotoSettings()
+
+
+class Recipe(Settings):
+    """A whole recipe: data, defaults, and a series of experiments by name."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    data: DataSettings = DataSettings()
+    experiments: Annotated[dict[str, ExperimentSettings], Field(min_length=1)]
+
+
+class Experiment(Section):
+    """One experiment with everything decided: what a run folder's `config.yaml` holds.
+
+    Attributes:
+        start_from: the parent's name, `NAME` or `NAME@last`, or a path to a finished run; None for ImageNet.
+        phases: at least one; `unfreeze`, `epochs` and `learning_rate` live only here.
+    """
+
+    name: str
+    start_from: str | None
+    backbone: str
+    image_size: int
+    resize: str
+    batch_size: int
+    fraction: float
+    augment: Augmentation | Literal[False]
+    phases: tuple[Phase, ...]
+    seeds: tuple[int, ...]
+    view_seed: int
+    engine: str
+
+    @property
+    def kind(self) -> str:
+        """`feature_extraction` while nothing of the backbone is trained, else `fine_tuning`."""
+        return "fine_tuning" if any(phase.unfreeze != 0 for phase in self.phases) else "feature_extraction"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases together."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def views(self) -> int:
+        """Different views of each training photo: 1 without augmentation, else one an epoch or `augment.views`."""
+        if not self.augment:
+            return 1
+        return min(self.augment.views or self.epochs, self.epochs)
+
+
+TRAIN_NAME = "model"
+"""What `unfreeze train` calls its experiment where no name is given."""
+
+TRAIN_AUGMENT = Augmentation(flip="horizontal", rotation=0.03, zoom=0.1)
+TRAIN_PHASES = (Phase(unfreeze=0, epochs=5), Phase(unfreeze=10, epochs=5))
+"""What `unfreeze train` does without flags: the head alone until it points the right way, then the last layers."""

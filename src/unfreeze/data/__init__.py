@@ -1,0 +1,1 @@
+"""From a folder of photos to splits, pixels and views; knows nothing of networks."""

@@ -1,0 +1,224 @@
+"""Reading every file of a data set once: hash, pixels, and what is wrong with those that are no photos."""
+
+import csv
+import hashlib
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from unfreeze import progress
+from unfreeze.config import PIXEL_LIMIT
+from unfreeze.data.photos import MAGIC_BYTES, decode, looks_like_photo, resize
+from unfreeze.data.sources import Item, Source, SplitName
+from unfreeze.data.store import RowStore
+from unfreeze.errors import PhotoError
+from unfreeze.files import replace_text
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PIXELS_VERSION = 1
+"""Raised whenever decoding or resizing gives other pixels, so that old caches are not used."""
+
+FILE_LIMIT = 8 * PIXEL_LIMIT
+"""Largest file read, in bytes: four channels of 16 bits without compression."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A usable photo.
+
+    Attributes:
+        path: from the data set's root, with forward slashes.
+        file: where it lies on this machine.
+        label: name of its class.
+        split: the split that the data set puts it in, or None.
+        stratum: what carved splits keep the shares of, within the class.
+        sha256: of the file's bytes, in hex.
+        pixels_sha256: of the decoded pixels and their size, in hex.
+        width: in pixels, the right way up.
+        height: in pixels.
+    """
+
+    path: str
+    file: Path
+    label: str
+    split: SplitName | None
+    stratum: str
+    sha256: str
+    pixels_sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that can't be used.
+
+    Attributes:
+        path: from the data set's root.
+        reason: in words that follow the path.
+        counts: whether it should have been a photo, and so counts towards the share of bad files.
+    """
+
+    path: str
+    reason: str
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A data set, read.
+
+    Attributes:
+        source_name: of the data set.
+        root: folder that the paths start from.
+        classes: names sorted, of all class folders, even one without a usable photo.
+        photos: the usable ones, sorted by path.
+        bad: the files that are not, sorted by path.
+        notice: what the user should know before using the data, or None.
+        given: the splits that the data set comes with, even one without a usable photo.
+    """
+
+    source_name: str
+    root: Path
+    classes: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    bad: tuple[BadFile, ...]
+    notice: str | None
+    given: frozenset[SplitName] = frozenset()
+
+
+def pixel_store(cache: Path, image_size: int, resize_how: str) -> RowStore:
+    """Open the store of photos decoded and resized to `image_size`, under the hash of their files."""
+    folder = cache / "pixels" / f"v{PIXELS_VERSION}-{image_size}-{resize_how}"
+    return RowStore(folder, (image_size, image_size, 3), np.uint8)
+
+
+def scan(
+    source: Source,
+    store: RowStore | None,
+    image_size: int,
+    resize_how: str,
+    threads: int | None = None,
+) -> Catalog:
+    """Read every file of a data set and put the pixels that are not there yet into the store.
+
+    Args:
+        source: the files.
+        store: from `pixel_store`, with the same size; None looks at the photos and keeps nothing.
+        image_size: side of the resized photos in pixels.
+        resize_how: as `resize` in the recipe.
+        threads: that read and decode; by default one a core.
+
+    Raises:
+        OSError: the store can't be written.
+    """
+
+    def read(item: Item) -> tuple[Photo, np.ndarray | None] | BadFile:
+        return _read(item, store, image_size, resize_how)
+
+    photos: list[Photo] = []
+    bad = [_stray(source.root, path) for path in source.strays]
+    writing = store.writer() if store is not None else nullcontext()
+    with progress.task("Reading photos", len(source.items)) as advance, writing as writer:
+        for result in _in_order(read, source.items, threads or os.cpu_count() or 1):
+            if isinstance(result, BadFile):
+                bad.append(result)
+            else:
+                photo, row = result
+                photos.append(photo)
+                if writer is not None and row is not None:
+                    writer.add(photo.sha256, row, _note(photo))
+            advance(1)
+    classes = tuple(sorted({item.label for item in source.items}))
+    given: frozenset[SplitName] = frozenset(item.split for item in source.items if item.split is not None)
+    bad.sort(key=lambda file: file.path)
+    return Catalog(source.name, source.root, classes, tuple(photos), tuple(bad), source.notice, given)
+
+
+def write_bad_files(path: Path, bad: Iterable[BadFile]) -> None:
+    """Write `bad_files.csv`: path and reason of each file that can't be used."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "reason"])
+    table.writerows([file.path, file.reason] for file in bad)
+    replace_text(path, text.getvalue())
+
+
+def _read(
+    item: Item, store: RowStore | None, image_size: int, resize_how: str
+) -> tuple[Photo, np.ndarray | None] | BadFile:
+    """Read one file; pixels come with it only if the store lacks them."""
+    start = b""
+    try:
+        start = _first_bytes(item.file)
+        if not looks_like_photo(item.file.name, start):
+            raise PhotoError("is no photo")
+        data = item.file.read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        if store is not None and (note := store.note(sha256)) is not None:
+            return _photo(item, sha256, **note), None
+        pixels = decode(data)
+    except (PhotoError, OSError) as error:
+        reason = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return BadFile(item.path, reason, looks_like_photo(item.file.name, start))
+    height, width, _ = pixels.shape
+    photo = _photo(item, sha256, hash_pixels(pixels), width, height)
+    return photo, resize(pixels, image_size, resize_how) if store is not None else None
+
+
+def hash_pixels(pixels: np.ndarray) -> str:
+    """Hash decoded pixels with their size, so that equal hashes mean equal pictures."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def _first_bytes(file: Path) -> bytes:
+    """Read what tells a photo from other files, so that no big file of another kind is read whole."""
+    if not file.exists():
+        raise PhotoError("is a link to a file that is not there")
+    if not file.is_file():
+        raise PhotoError("is no regular file")
+    if file.stat().st_size > FILE_LIMIT:
+        raise PhotoError("is larger than any photo within the pixel limit")
+    with file.open("rb") as content:
+        return content.read(MAGIC_BYTES)
+
+
+def _photo(item: Item, sha256: str, pixels_sha256: str, width: int, height: int) -> Photo:
+    return Photo(
+        item.path, item.file, item.label, item.split, item.stratum, sha256, pixels_sha256, width, height
+    )
+
+
+def _note(photo: Photo) -> dict[str, str | int]:
+    return {"pixels_sha256": photo.pixels_sha256, "width": photo.width, "height": photo.height}
+
+
+def _stray(root: Path, path: str) -> BadFile:
+    return BadFile(path, "lies beside the class folders, so it has no class", looks_like_photo(path, b""))
+
+
+def _in_order(work: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[R]:
+    """Map `work` over `items` with several threads, holding few results at a time."""
+    waiting: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= 4 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

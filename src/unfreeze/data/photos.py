@@ -1,0 +1,179 @@
+"""Decoding and resizing: from a file's bytes to the pixels that a network sees."""
+
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from unfreeze.config import PIXEL_LIMIT
+from unfreeze.errors import PhotoError
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+"""What Pillow may read: everyday formats, so that rarely used decoders see no untrusted file."""
+
+PHOTO_NAME = re.compile(
+    r"\.(jpe?g|jpe|jfif|mpo|png|gif|bmp|dib|webp|tiff?|p[bgpn]m|avif|hei[cf]|jp2|jxl|tga|dng|cr2|nef|arw)$",
+    re.I,
+)
+"""How photos' names end, among them kinds that are not read."""
+
+MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM....\0{4}|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avi|hei|mif)|P[1-6]\s",
+    re.DOTALL,
+)
+"""How photos' contents begin."""
+
+MAGIC_BYTES = 12
+"""Bytes of a file that `MAGIC` looks at, at most."""
+
+ORIENTATION_TAG = 0x0112
+
+_HARMLESS = re.compile(r"extraneous bytes before marker 0xd9")
+_DAMAGED = re.compile(r"Corrupt JPEG data|Premature end")
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode a photo the right way up, as a viewer would show it on white.
+
+    The first frame of an animation is taken; EXIF orientation is applied; palettes, CMYK and 16-bit values
+    become 8-bit RGB. Truncated and damaged files are refused, never filled in.
+
+    Args:
+        data: the file's bytes; what they are decides, not the file's name.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        PhotoError: this can't be decoded; the message is the reason.
+    """
+    if not data:
+        raise PhotoError("is empty")
+    with _no_warnings():
+        try:
+            return _decode(data)
+        except PhotoError:
+            raise
+        except UnidentifiedImageError:
+            raise PhotoError("is no photo, or of a kind that is not read, or damaged at its start") from None
+        except Image.DecompressionBombError:
+            raise PhotoError(f"has more than {PIXEL_LIMIT:,} pixels") from None
+        except Exception as error:  # decoders raise nearly anything on damaged files
+            raise PhotoError(f"can't be decoded: {error or type(error).__name__}") from error
+
+
+def looks_like_photo(name: str, start: bytes) -> bool:
+    """Tell by its name or its first `MAGIC_BYTES` whether a file is meant to be a photo, readable or not."""
+    return PHOTO_NAME.search(name) is not None or MAGIC.match(start) is not None
+
+
+def resize(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
+    """Resize a photo to a square, bilinear and antialiased.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        size: side of the square in pixels.
+        how: `squash` takes the whole photo, whatever its shape.
+
+    Returns:
+        uint8 [size, size, 3].
+    """
+    if how != "squash":
+        raise ValueError(f"resize is {how!r}; allowed is 'squash'.")
+    return np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _decode(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > PIXEL_LIMIT:
+            raise PhotoError(f"has {image.width} x {image.height} pixels, more than {PIXEL_LIMIT:,}")
+        is_jpeg = image.format in ("JPEG", "MPO")
+        pixels = _decode_jpeg(data, image.mode) if is_jpeg else None
+        if pixels is None:
+            image.load()
+            pixels = _to_rgb(image)
+        # After loading, because Pillow turns TIFFs itself and then drops the tag.
+        return _turn(pixels, _orientation(image))
+
+
+def _decode_jpeg(data: bytes, mode: str) -> np.ndarray | None:
+    """Decode a JPEG strictly, which Pillow does not; None leaves it to Pillow: CMYK, and what is unusual."""
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "CMYK" if mode == "CMYK" else "RGB")
+    except ValueError as error:
+        reason = str(error)
+        # libjpeg gives its first warning: if that is of bytes before the end marker, the picture is whole.
+        if _DAMAGED.search(reason) and not _HARMLESS.search(reason):
+            raise PhotoError(f"is damaged or incomplete: {reason}") from error
+        return None
+    return None if mode == "CMYK" else pixels
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    """Convert any mode to 8-bit RGB, with transparent parts on white."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return _from_16_bit(image)
+    if image.mode in ("I", "F"):
+        raise PhotoError("has 32-bit values without a known white; save it with 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def _from_16_bit(image: Image.Image) -> np.ndarray:
+    """Scale 16-bit grey to 8 bits (65,535 becomes 255), where Pillow itself would clip."""
+    values = np.asarray(image).astype(np.uint32)
+    grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        grey[values == transparent] = 255
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # a photo with damaged EXIF data is still a photo
+        return 1
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation (EXIF 2.32, tag 0x0112): 2 to 8 mirror and turn, all else is upright."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+_silence = threading.Lock()
+_silent_threads = 0
+_saved_filters: warnings.catch_warnings
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings in any number of threads, from the first one in to the last one out."""
+    global _silent_threads, _saved_filters
+    with _silence:
+        if _silent_threads == 0:
+            _saved_filters = warnings.catch_warnings()
+            _saved_filters.__enter__()
+            warnings.simplefilter("ignore")
+        _silent_threads += 1
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent_threads -= 1
+            if _silent_threads == 0:
+                _saved_filters.__exit__(None, None, None)

@@ -1,0 +1,30 @@
+"""How far a measured share can be from the true one."""
+
+from typing import cast
+
+
+def wilson_interval(correct: float, n: int) -> tuple[float, float]:
+    """Say between which bounds the true accuracy lies, with 95% confidence, given `correct` of `n` photos.
+
+    The score interval of E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", Journal of the American Statistical Association 22 (1927), 209-212. Unlike the interval of
+    the normal approximation it stays inside 0 and 1 and is not empty at 0 or `n` correct.
+
+    Args:
+        correct: photos predicted right, 0 to `n`; a mean over seeds may be fractional.
+        n: photos, at least 1.
+
+    Returns:
+        The lower and the upper bound, shares from 0 to 1.
+
+    Raises:
+        ValueError: `n` is below 1, or `correct` is not between 0 and `n`.
+    """
+    if n < 1 or not 0 <= correct <= n:
+        raise ValueError(f"wilson_interval needs 0 <= correct <= n and n >= 1, not correct={correct}, n={n}.")
+    # statsmodels takes almost a second to import, and `unfreeze --help` needs none of it
+    from statsmodels.stats.proportion import proportion_confint
+
+    bounds = proportion_confint(correct, n, alpha=0.05, method="wilson")
+    low, high = cast(tuple[float, float], bounds)  # arrays only where arrays came in
+    return float(low), float(high)

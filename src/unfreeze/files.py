@@ -1,0 +1,59 @@
+"""Files that are whole or not there: written beside their place, flushed, renamed."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; when the block ends well it takes `path`'s place.
+
+    Whoever looks sees the old file or the new one, never half of one, even if the machine stops in between.
+    The temporary file lies in the same folder and keeps the name's ending, so that writers that go by it
+    (Keras, matplotlib) accept it. If the block fails it is deleted and `path` stays as it was.
+
+    Args:
+        path: the file to make or replace; its folder must exist.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        publish(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its place in one step, on disk before anybody sees it."""
+    with temporary.open("r+b") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    if os.name != "nt":  # Windows can't open a folder, and its renames need no flushing
+        _flush_folder(path.parent)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 with its own line ends, the whole file or nothing.
+
+    File names that are not UTF-8 (as `os.fsdecode` reads them) keep their bytes.
+    """
+    replace_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """Write `data`, the whole file or nothing."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

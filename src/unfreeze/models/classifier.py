@@ -1,0 +1,60 @@
+"""The whole model, with Keras's Functional API: photo -> augmentation -> backbone -> pooling -> head."""
+
+import keras
+
+from unfreeze.config import Augmentation
+from unfreeze.models.augmentation import augmentation_layers
+
+
+def build_classifier(
+    backbone: keras.Model,
+    class_count: int,
+    augment: Augmentation | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Put a new head on a backbone.
+
+    Args:
+        backbone: network without top and pooling; takes pixels from 0 to 255, [batch, height, width, 3], and does
+            its own preprocessing.
+        class_count: number of classes.
+        augment: changes to training photos, or None.
+        seed: draws the head's first weights.
+
+    Returns:
+        A model from pixels to class probabilities, [batch, class_count]. The backbone always runs in inference
+        mode, so its BatchNormalization keeps ImageNet's statistics even where it is unfrozen
+        (https://keras.io/guides/transfer_learning).
+    """
+    # Layers
+    pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
+    head = keras.layers.Dense(
+        class_count,
+        activation="softmax",
+        dtype="float32",
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        name="head",
+    )
+
+    # Functional model
+    photo = keras.Input(backbone.input_shape[1:], name="photo")
+    x = augmentation_layers(augment, seed)(photo) if augment else photo
+    x = backbone(x, training=False)
+    x = pooling(x)
+    return keras.Model(photo, head(x), name="classifier")
+
+
+def backbone_of(classifier: keras.Model) -> keras.Model:
+    """Give the backbone inside a classifier of `build_classifier`."""
+    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model) and layer.name != "augmentation")
+
+
+def without_augmentation(classifier: keras.Model) -> keras.Model:
+    """Give the same model, sharing every weight, from where the augmentation layers end.
+
+    Training on views that were drawn beforehand must not augment them a second time.
+    """
+    photo = keras.Input(classifier.input_shape[1:], name="photo")
+    features = backbone_of(classifier)(photo, training=False)
+    probabilities = classifier.get_layer("head")(classifier.get_layer("pooling")(features))
+    return keras.Model(photo, probabilities, name="classifier_without_augmentation")

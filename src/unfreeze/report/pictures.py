@@ -1,0 +1,77 @@
+"""Every picture of a finished series, as PNG files in OUT/pictures."""
+
+import json
+from pathlib import Path
+
+from unfreeze.errors import RunError
+from unfreeze.evaluation.metrics import Metrics
+from unfreeze.files import write_atomically
+from unfreeze.progress import task
+from unfreeze.report.comparison import comparison
+from unfreeze.report.confusion import confusion
+from unfreeze.report.curves import curves
+from unfreeze.report.results import ExperimentResult, load_results
+from unfreeze.report.style import Picture
+
+
+def save_picture(picture: Picture, path: Path) -> None:
+    """Write a picture as PNG; the same picture makes the same bytes."""
+    with write_atomically(path) as temporary:
+        picture.savefig(temporary, format="png")
+
+
+def save_pictures(out: Path) -> list[Path]:
+    """Draw what `results.json` and the run folders of a series hold.
+
+    Written are `comparison.png` and, for each run, `NAME-seed-K-curves.png` (if it was trained) and
+    `NAME-seed-K-confusion.png` (if it was tested).
+
+    Args:
+        out: the series' folder.
+
+    Returns:
+        The files, the comparison first.
+
+    Raises:
+        RunError: no results there, or a run's files are missing or damaged.
+    """
+    results = load_results(out)
+    folder = out / "pictures"
+    folder.mkdir(exist_ok=True)
+    metrics = {run.path: read_metrics(out / run.path) for run in results.experiments if run.test}
+    largest_class = max((_largest_class(each) for each in metrics.values()), default=None)
+    files = [folder / "comparison.png"]
+    save_picture(comparison(results, largest_class), files[0])
+    with task("Drawing", total=len(results.experiments)) as advance:
+        for run in results.experiments:
+            if run.epochs:
+                files.append(_file(folder, run, "curves"))
+                save_picture(curves(out / run.path), files[-1])
+            if run.path in metrics:
+                files.append(_file(folder, run, "confusion"))
+                save_picture(confusion(metrics[run.path], results.dataset.classes, run.name), files[-1])
+            advance(1)
+    return files
+
+
+def read_metrics(run: Path) -> Metrics:
+    """Read a run's test figures from its `metrics.json`.
+
+    Raises:
+        RunError: there is none, or something else in it.
+    """
+    file = run / "metrics.json"
+    try:
+        return Metrics.from_json(json.loads(file.read_text(encoding="utf-8"))["test"])
+    except FileNotFoundError:
+        raise RunError(f"{file} isn't there: the run is not finished. Call `unfreeze run` again.") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
+
+
+def _file(folder: Path, run: ExperimentResult, what: str) -> Path:
+    return folder / f"{run.name}-{Path(run.path).name}-{what}.png"
+
+
+def _largest_class(metrics: Metrics) -> float:
+    return max(each.support for each in metrics.per_class) / metrics.n

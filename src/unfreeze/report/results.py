@@ -1,0 +1,165 @@
+"""`results.json`: everything that a series has found out, as plain data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unfreeze.errors import RunError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The photos of a series.
+
+    Attributes:
+        name: of the data set or its folder.
+        classes: in the order of all probabilities and confusion matrices.
+        train: photos of the whole training pool, without validation.
+        val: validation photos.
+        test: test photos.
+        bad: files left out because they can't be used.
+        sha256: of the splits.
+        validation: the recipe's `data.validation`: a share, or `test` where the test photos validate too.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: int
+    val: int
+    test: int
+    bad: int
+    sha256: str
+    validation: float | Literal["test"] | None = None
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where one run's time went."""
+
+    data: float
+    features: float
+    train: float
+    evaluate: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The best epoch's figures on the validation photos."""
+
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """The best epoch's figures on the test photos; their meaning is said in `evaluation.metrics`."""
+
+    __test__ = False  # or pytest takes it for a class of tests
+
+    n: int
+    accuracy: float
+    ci95: tuple[float, float]
+    macro_f1: float
+    nll: float
+    ece: float
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """One experiment with one seed; what does not apply to its kind is None.
+
+    Attributes:
+        path: of the run's folder, from OUT.
+        fraction: share of each class's training photos that was used.
+        train_images: training photos used, without validation.
+        views: different views of each training photo.
+        unfreeze: which layers were trained, as the recipe says it.
+        start_from: the parent experiment.
+        val: None where there was no validation.
+        test: None where the test set was not read.
+    """
+
+    name: str
+    kind: Literal["as_is", "feature_extraction", "fine_tuning"]
+    seed: int
+    path: str
+    backbone: str
+    fraction: float | None
+    train_images: int | None
+    augment: bool | None
+    views: int | None
+    unfreeze: Any
+    trainable_parameters: int | None
+    start_from: str | None
+    epochs: int | None
+    seconds: Seconds
+    val: Validation | None
+    test: TestScores | None
+
+
+@dataclass(frozen=True)
+class SeriesSeconds:
+    """Time of the whole series."""
+
+    total: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """A whole series: the content of `results.json`, and where it stands.
+
+    Attributes:
+        environment: versions, backend, engine and machine.
+        experiments: in the recipe's order, each with its seeds.
+        out: the folder that they were read from.
+    """
+
+    schema: int
+    dataset: Dataset
+    environment: dict[str, Any]
+    experiments: tuple[ExperimentResult, ...]
+    seconds: SeriesSeconds
+    out: Path
+
+
+def load_results(out: Path) -> Results:
+    """Read `results.json` of a series' folder.
+
+    Fields that this version does not know are passed over.
+
+    Raises:
+        RunError: there is none, it has another schema, or fields are missing or wrong (all are named).
+    """
+    import pydantic
+
+    file = out / "results.json"
+    try:
+        text = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(
+            f"{out} holds no results.json, so no finished experiment. Name the folder that `unfreeze run` "
+            "wrote (its --out, or runs/NAME), or call `unfreeze run` again to finish it."
+        ) from None
+    try:
+        content = pydantic.TypeAdapter(dict[str, Any]).validate_json(text)
+        schema = content.get("schema")
+        if schema != SCHEMA:
+            raise RunError(
+                f"{file} has schema {schema!r}, but this version of unfreeze reads schema {SCHEMA}. "
+                "Read it with the version that its `environment` names."
+            )
+        return pydantic.TypeAdapter(Results).validate_python({**content, "out": out})
+    except pydantic.ValidationError as error:
+        mistakes = [f"  - {_where(each['loc'])}{each['msg']}" for each in error.errors()]
+        raise RunError(
+            f"{file} is not what unfreeze writes; `unfreeze run` writes it again from the finished runs:\n"
+            + "\n".join(mistakes)
+        ) from None
+
+
+def _where(location: Sequence[int | str]) -> str:
+    return f"{'.'.join(str(step) for step in location)}: " if location else ""

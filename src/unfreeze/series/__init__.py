@@ -1,0 +1,5 @@
+"""A series of experiments: from a recipe to trained models, with lineage."""
+
+from unfreeze.backend import load_keras
+
+load_keras()

@@ -1,0 +1,182 @@
+"""Where everything of a series lies: OUT and, inside it, one RUN folder for each experiment and seed."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unfreeze.errors import RunError
+from unfreeze.files import replace_text
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One experiment with one seed, `OUT/experiments/NAME/seed-K`."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The experiment's settings."""
+        return self.path / "config.yaml"
+
+    @property
+    def lineage(self) -> Path:
+        """Where the weights come from."""
+        return self.path / "lineage.json"
+
+    @property
+    def classes(self) -> Path:
+        """The class names, in the order of the model's outputs."""
+        return self.path / "classes.json"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The figures; written last in training, so it marks a trained run, and again with the test figures."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """One row a test photo."""
+        return self.path / "predictions.csv"
+
+    @property
+    def model(self) -> Path:
+        """The whole model with its best weights, as Keras saves it."""
+        return self.path / "model.keras"
+
+    def checkpoint(self, which: str) -> Path:
+        """The whole model's weights: `best` or `last`."""
+        if which == "last":
+            return self.path / "checkpoints" / "last" / "last.weights.h5"
+        return self.path / "checkpoints" / "best.weights.h5"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training came to its end."""
+        return self.metrics.is_file()
+
+
+@dataclass(frozen=True)
+class SeriesFolder:
+    """A whole series, OUT."""
+
+    path: Path
+
+    def run(self, experiment: str, seed: int) -> RunFolder:
+        """The folder of one experiment with one seed."""
+        return RunFolder(self.path / "experiments" / experiment / f"seed-{seed}")
+
+    def events(self, experiment: str, seed: int) -> Path:
+        """TensorBoard's event files of one run."""
+        return self.path / "tensorboard" / experiment / f"seed-{seed}"
+
+    def discard(self, names: Sequence[str] | None) -> None:
+        """Delete the runs of these experiments, or without names everything that a series writes here."""
+        if names is None:
+            for file in (self.splits, self.recipe, self.bad_files, self.test_reads):
+                file.unlink(missing_ok=True)
+        for folder in (self.path / "experiments", self.path / "tensorboard"):
+            for name in names if names is not None else [""]:
+                shutil.rmtree(folder / name, ignore_errors=True)
+        self.results.unlink(missing_ok=True)
+
+    @property
+    def splits(self) -> Path:
+        """Which photo is in which split."""
+        return self.path / "splits.csv"
+
+    @property
+    def results(self) -> Path:
+        """All experiments' figures."""
+        return self.path / "results.json"
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe that was run, complete."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def bad_files(self) -> Path:
+        """The files that could not be used, with reasons."""
+        return self.path / "bad_files.csv"
+
+    @property
+    def test_reads(self) -> Path:
+        """Every time the test photos were looked at, one JSON object a line."""
+        return self.path / "test_reads.jsonl"
+
+
+def find_run(path: str | Path) -> RunFolder:
+    """Find a finished run.
+
+    Args:
+        path: a RUN folder, or a folder above it that holds exactly one.
+
+    Raises:
+        RunError: nothing finished is there, or more than one run.
+    """
+    root = Path(path)
+    if RunFolder(root).is_trained:
+        return RunFolder(root)
+    if not root.is_dir():
+        raise RunError(f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0.")
+    inside = [RunFolder(file.parent) for file in sorted(root.glob("**/metrics.json"))]
+    if len(inside) == 1:
+        return inside[0]
+    if not inside:
+        raise RunError(
+            f"{root} holds no finished run (no metrics.json). Call `unfreeze run` or `train` on it again to finish it."
+        )
+    listed = "\n".join(f"  {run.path}" for run in inside)
+    raise RunError(f"{root} holds {len(inside)} runs; name one of them:\n{listed}")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that a person can read too."""
+    replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        RunError: it isn't there or isn't JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} can't be read ({error}). Run the series again with --force.") from error
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """Write YAML with the keys in their given order."""
+    replace_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file of a run.
+
+    Raises:
+        RunError: it isn't there or isn't YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"{path} can't be read ({error}). Run the series again with --force.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,298 @@
+"""From a recipe's text to its experiments, in the order in which they run; all mistakes are named at once."""
+
+import difflib
+import importlib.resources
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from unfreeze import config
+from unfreeze.config import Blocks, Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
+from unfreeze.errors import RecipeError
+from unfreeze.files import replace_text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, taught that `1e-3` is a number and that a key must not stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in {key for key in keys if keys.count(key) > 1}:
+            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = importlib.resources.files("unfreeze") / "recipes"
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def read_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and apply `--set` overrides.
+
+    Args:
+        recipe: path of a YAML file, or the name of a shipped recipe.
+        overrides: `KEY=VALUE` each; dots reach inside (`augment.views=2`); values are read as YAML.
+
+    Raises:
+        RecipeError: no such recipe, or mistakes in it (all are listed).
+    """
+    text, where = _recipe_text(recipe)
+    raw = _parse(text, where)
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments.")
+    for override in overrides:
+        _apply(raw, override)
+    return check_recipe(raw, where)
+
+
+def complete_recipe(
+    recipe: str | Path | Recipe, data: str | Path | None, seeds: int | None, overrides: Iterable[str] = ()
+) -> Recipe:
+    """Read a recipe and put the caller's data and seeds in the place of its own.
+
+    Raises:
+        RecipeError: mistakes in it, or no photos are named.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe, overrides)
+    if data is not None:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(data)})})
+    if seeds is not None:
+        if seeds < 1:
+            raise RecipeError(f"--seeds {seeds}: at least one seed is needed.")
+        wanted = {"seeds": tuple(range(seeds))}
+        own = {name: each.model_copy(update=wanted) for name, each in recipe.experiments.items()}
+        recipe = recipe.model_copy(update={**wanted, "experiments": own})
+    if recipe.data.source is None:
+        raise RecipeError("No photos are named. Give --data FOLDER, or `data: {source: FOLDER}` in the recipe.")
+    return recipe
+
+
+def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
+    """Turn plain data into a `Recipe`.
+
+    Raises:
+        RecipeError: listing every mistake: unknown keys, wrong types, parents that are not there.
+    """
+    mistakes: list[str] = []
+    recipe = None
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        mistakes += [_describe(item) for item in error.errors()]
+    mistakes += _parent_mistakes(raw.get("experiments"))
+    if mistakes or recipe is None:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise RecipeError(f"{where} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
+    return recipe
+
+
+def resolve(recipe: Recipe) -> list[Experiment]:
+    """Complete every experiment with the recipe's and the package's defaults; parents come before children.
+
+    Raises:
+        RecipeError: a child's backbone or image size differs from its parent's.
+        BackboneError: a backbone's name is unknown.
+    """
+    experiments = {name: _complete(name, recipe, own) for name, own in recipe.experiments.items()}
+    ordered: dict[str, Experiment] = {}
+
+    def add(experiment: Experiment) -> None:
+        parent = experiments.get(parent_name(experiment) or "")
+        if parent is not None:
+            add(parent)
+            for key in ("backbone", "image_size", "resize"):
+                mine, theirs = getattr(experiment, key), getattr(parent, key)
+                if mine != theirs:
+                    raise RecipeError(
+                        f"experiments.{experiment.name} starts from {parent.name}, so both need the same {key}; "
+                        f"they have {mine} and {theirs}. Set the same {key} for both, or leave `from` out."
+                    )
+        ordered.setdefault(experiment.name, experiment)
+
+    for experiment in experiments.values():
+        add(experiment)
+    return list(ordered.values())
+
+
+def parent_name(experiment: Experiment) -> str | None:
+    """The parent's name without its `@last`, or None where training starts from ImageNet's weights."""
+    return experiment.start_from.partition("@")[0] if experiment.start_from else None
+
+
+def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[Experiment]) -> None:
+    """Write a recipe from which the whole folder can be run again; experiments that it has already are kept.
+
+    Args:
+        path: the folder's `recipe.yaml`.
+        recipe: for the name and the data.
+        experiments: complete ones, so that the file stays true when defaults change.
+    """
+    earlier = yaml.safe_load(path.read_text(encoding="utf-8"))["experiments"] if path.exists() else {}
+    content = {
+        "name": recipe.name,
+        "data": recipe.data.model_dump(mode="json", exclude_none=True),
+        "experiments": {**earlier, **{experiment.name: _as_written(experiment) for experiment in experiments}},
+    }
+    replace_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _as_written(experiment: Experiment) -> dict[str, Any]:
+    """Give an experiment in the form that a recipe has."""
+    content = experiment.model_dump(mode="json", exclude={"name", "start_from", *PhotoSettings.model_fields})
+    content["data"] = {key: getattr(experiment, key) for key in PhotoSettings.model_fields}
+    return {"from": experiment.start_from, **content} if experiment.start_from else content
+
+
+def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> Experiment:
+    from unfreeze.models.backbones import default_image_size
+
+    def pick(top: BaseModel, inner: BaseModel, key: str) -> Any:
+        return getattr(inner if key in inner.model_fields_set else top, key)
+
+    settings = {key: pick(recipe, own, key) for key in Settings.model_fields}
+    photos = {key: pick(recipe.data, own.data, key) for key in PhotoSettings.model_fields}
+    phases = settings.pop("phases") or (
+        config.Phase(
+            unfreeze=settings["unfreeze"], epochs=settings["epochs"], learning_rate=settings["learning_rate"]
+        ),
+    )
+    for key in ("unfreeze", "epochs", "learning_rate"):
+        del settings[key]
+    photos["image_size"] = photos["image_size"] or default_image_size(settings["backbone"])
+    return Experiment(
+        name=name,
+        start_from=own.start_from,
+        phases=tuple(_with_learning_rate(phase) for phase in phases),
+        **settings,
+        **photos,
+    )
+
+
+def _with_learning_rate(phase: config.Phase) -> config.Phase:
+    if phase.learning_rate is not None:
+        return phase
+    frozen = phase.unfreeze == 0
+    rate = config.FEATURE_EXTRACTION_LEARNING_RATE if frozen else config.FINE_TUNING_LEARNING_RATE
+    return phase.model_copy(update={"learning_rate": rate})
+
+
+def _recipe_text(recipe: str | Path) -> tuple[str, str]:
+    path = Path(recipe)
+    try:
+        if path.suffix in (".yaml", ".yml") or path.is_file():
+            return path.read_text(encoding="utf-8"), str(path)
+        if str(recipe) in shipped_recipes():
+            file = importlib.resources.files("unfreeze") / "recipes" / f"{recipe}.yaml"
+            return file.read_text(encoding="utf-8"), f"recipe {recipe}"
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"The recipe {recipe} can't be read: {error}.") from error
+    raise RecipeError(
+        f"There is no recipe {recipe}: neither a file of that name nor one of the shipped ones "
+        f"({', '.join(shipped_recipes())}). Give the path of a YAML file, or one of these names."
+    )
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more number format)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RecipeError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise RecipeError(f"--set {override}: expected KEY=VALUE, for example --set augment.views=2.")
+    target = raw
+    *path, last = key.split(".")
+    for step in path:
+        inner = target.get(step)
+        target[step] = target = inner if isinstance(inner, dict) else {}
+    target[last] = _parse(text, f"--set {override}")
+
+
+def _parent_mistakes(experiments: Any) -> list[str]:
+    """Parents that are not there or that go round in a circle; reads raw data, so other mistakes don't hide these."""
+    if not isinstance(experiments, dict):
+        return []
+    parents = {
+        name: own["from"].partition("@")
+        for name, own in experiments.items()
+        if isinstance(own, dict) and isinstance(own.get("from"), str)
+    }
+    mistakes = []
+    for name, (parent, at, checkpoint) in parents.items():
+        place = f"experiments.{name}.from"
+        if parent not in experiments and not Path(parent, "config.yaml").is_file():
+            mistakes.append(
+                f"{place}: there is no experiment `{parent}`{_hint(parent, experiments)}; "
+                f"there are {', '.join(map(str, experiments))}"
+            )
+        if at and checkpoint not in ("best", "last"):
+            mistakes.append(f"{place}: `@{checkpoint}` is no checkpoint; allowed are @best and @last")
+        seen = [name]
+        while seen[-1] in parents and parents[seen[-1]][0] not in seen:
+            seen.append(parents[seen[-1]][0])
+        if seen[-1] in parents and parents[seen[-1]][0] == name:
+            mistakes.append(f"{place}: goes round in a circle: {' from '.join([*seen, name])}")
+    return mistakes
+
+
+def _describe(error: Any) -> str:
+    """One validation error in words: where, what came, what is allowed."""
+    steps = [str(step) for step in error["loc"]]
+    model = _section_at(steps)
+    # Branches of a union stand in the location as type names; only keys and positions are the user's.
+    place = ".".join(step for step in steps if not re.search(r"[A-Z\[]|^(int|str|bool|tuple|dict|float)$", step))
+    came = error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            allowed = _keys(model)
+            return f"{place}: unknown key{_hint(steps[-1], allowed)}; allowed are {', '.join(allowed)}"
+        case "missing":
+            return f"{place}: is missing"
+        case "value_error":
+            return f"{place}: {error['ctx']['error']}"
+        case _:
+            wanted = error["msg"].replace("Input should be", "expected").replace("a valid integer", "a whole number")
+            wanted = wanted.replace("a valid ", "a ").replace("valid dictionary", "mapping")
+            return f"{place}: {wanted}, got {came!r:.80}"
+
+
+def _section_at(steps: list[str]) -> type[BaseModel]:
+    """The section of the recipe in which an unknown key stands."""
+    if steps[0] == "experiments" and len(steps) > 2:
+        steps, section = steps[2:], ExperimentSettings
+    else:
+        section = Recipe
+    inner: dict[str, type[BaseModel]] = {
+        "augment": config.Augmentation,
+        "phases": config.Phase,
+        "unfreeze": Blocks,
+        "data": config.DataSettings if section is Recipe else PhotoSettings,
+    }
+    for step in reversed(steps[:-1]):
+        if step in inner:
+            return inner[step]
+    return section
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _hint(word: Any, allowed: Iterable[Any]) -> str:
+    close = difflib.get_close_matches(str(word), [str(name) for name in allowed], n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""

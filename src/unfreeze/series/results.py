@@ -1,0 +1,65 @@
+"""`results.json`: all figures of a series, put together from its run folders."""
+
+from typing import Any
+
+from unfreeze.config import Blocks, Experiment
+from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
+
+TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece")
+
+
+def trained_runs(out: SeriesFolder) -> list[RunFolder]:
+    """Give every trained run of a series: experiments as in `recipe.yaml`, seeds ascending."""
+    found = []
+    for name in read_yaml(out.recipe)["experiments"]:
+        folders = sorted((out.path / "experiments" / name).glob("seed-*"), key=lambda run: int(run.name[5:]))
+        found += [RunFolder(folder) for folder in folders if RunFolder(folder).is_trained]
+    return found
+
+
+def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
+    """Put `results.json` together from everything that is trained.
+
+    Args:
+        out: the series' folder.
+        dataset: what `describe` says of the photos.
+    """
+    runs = trained_runs(out)
+    entries = [_entry(out, run) for run in runs]
+    total = sum(entry["seconds"]["total"] for entry in entries)
+    content = {
+        "schema": 1,
+        "dataset": dataset,
+        "environment": read_json(runs[-1].lineage)["environment"],
+        "experiments": entries,
+        "seconds": {"total": round(total, 3)},
+    }
+    write_json(out.results, content)
+
+
+def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
+    figures, config, lineage = read_json(run.metrics), read_yaml(run.config), read_json(run.lineage)
+    experiment = Experiment.model_validate(
+        {key: config[key] for key in Experiment.model_fields if key != "seeds"} | {"seeds": (config["seed"],)},
+        strict=False,
+    )
+    val, test = figures["val"], figures["test"]
+    unfreeze = experiment.phases[-1].unfreeze
+    return {
+        "name": experiment.name,
+        "kind": experiment.kind,
+        "seed": config["seed"],
+        "path": run.path.relative_to(out.path).as_posix(),
+        "backbone": experiment.backbone,
+        "fraction": experiment.fraction,
+        "train_images": figures["train_images"],
+        "augment": bool(experiment.augment),
+        "views": experiment.views,
+        "unfreeze": unfreeze.model_dump() if isinstance(unfreeze, Blocks) else unfreeze,
+        "trainable_parameters": figures["trainable_parameters"],
+        "start_from": lineage["parent"]["name"] if lineage["parent"] else None,
+        "epochs": experiment.epochs,
+        "seconds": figures["seconds"],
+        "val": {"accuracy": val["accuracy"], "loss": val["loss"]} if val else None,
+        "test": {key: test[key] for key in TEST_FIGURES} if test else None,
+    }

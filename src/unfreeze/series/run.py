@@ -1,0 +1,116 @@
+"""A whole series: from a recipe and a folder of photos to trained models and their comparison."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from unfreeze.config import Experiment, Recipe
+from unfreeze.data.catalog import write_bad_files
+from unfreeze.data.checkup import ensure_usable
+from unfreeze.errors import RecipeError, RunError
+from unfreeze.progress import say
+from unfreeze.report.pictures import save_pictures
+from unfreeze.report.results import Results, load_results
+from unfreeze.series.experiment import train_experiment
+from unfreeze.series.folders import SeriesFolder, file_sha256
+from unfreeze.series.lineage import ensure_same, find_parent, settings
+from unfreeze.series.photos import SeriesPhotos, describe, open_photos
+from unfreeze.series.plan import check_layers
+from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
+from unfreeze.series.results import trained_runs, write_results
+from unfreeze.series.test_set import evaluate_on_test
+
+
+def run(
+    recipe: str | Path | Recipe,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    seeds: int | None = None,
+    only: Sequence[str] = (),
+    overrides: Iterable[str] = (),
+    force: bool = False,
+    allow_bad: bool = False,
+) -> Results:
+    """Run what isn't there yet of a series; called again, it goes on where it stopped.
+
+    Args:
+        recipe: a YAML file, the name of a shipped recipe, or a `Recipe`.
+        data: photos to use in place of the recipe's.
+        out: folder for everything that is written (default: `runs/NAME`).
+        seeds: run each experiment with the seeds 0 to `seeds` - 1 in place of the recipe's.
+        only: names of the experiments to run; parents that are missing are run too.
+        overrides: `KEY=VALUE` each, as `--set` takes them.
+        force: throw away what `out` holds of these experiments and start over.
+        allow_bad: go on even if many files can't be used.
+
+    Returns:
+        The results of everything that stands in `out`.
+
+    Raises:
+        UnfreezeError: one of its kinds; the message says what is wrong and what to do.
+    """
+    recipe = complete_recipe(recipe, data, seeds, overrides)
+    experiments = with_parents(resolve(recipe), only)
+    check_layers(experiments)
+    folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
+
+    photos = open_photos(recipe.data, experiments[0].image_size)
+    if force:
+        folder.discard([experiment.name for experiment in experiments] if only else None)
+    claim(folder, recipe, experiments, photos)
+    ensure_usable(photos.catalog, photos.splits, allow_bad)
+
+    for experiment in experiments:
+        for seed in experiment.seeds:
+            target = folder.run(experiment.name, seed)
+            if target.is_trained:
+                say(f"{experiment.name}, seed {seed}: already trained")
+                continue
+            siblings = {other.name: folder.run(other.name, seed) for other in experiments}
+            parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
+            train_experiment(experiment, seed, parent, photos, target, folder.events(experiment.name, seed))
+
+    evaluate_on_test(trained_runs(folder), photos, folder, why=f"final figures of {recipe.name}")
+    write_results(folder, describe(photos))
+    save_pictures(folder.path)
+    return load_results(folder.path)
+
+
+def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+    """Keep the experiments of these names and the ancestors that they start from; all without names.
+
+    Raises:
+        RecipeError: there is no experiment of a name.
+    """
+    names = [experiment.name for experiment in experiments]
+    for name in only:
+        if name not in names:
+            raise RecipeError(f"--only {name}: there is no such experiment; there are {', '.join(names)}.")
+    wanted = set(only or names)
+    for experiment in reversed(experiments):  # children stand behind their parents
+        if experiment.name in wanted and experiment.start_from:
+            wanted.add(parent_name(experiment))
+    return [experiment for experiment in experiments if experiment.name in wanted]
+
+
+def claim(folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos) -> None:
+    """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
+
+    Raises:
+        RunError: it isn't; the message shows the differences and the ways out.
+    """
+    ways_out = "Choose another folder with --out, or throw the old results away with --force."
+    has_results = folder.recipe.exists() and trained_runs(folder)
+    if has_results and file_sha256(folder.splits) != photos.splits.sha256:
+        raise RunError(
+            f"{folder.path} holds results on other photos or another split: its splits.csv is not what "
+            f"{photos.source.name} gives now. {ways_out}"
+        )
+    for experiment in experiments:
+        for seed in experiment.seeds:
+            target = folder.run(experiment.name, seed)
+            if target.is_trained:
+                ensure_same(target, settings(experiment, seed, describe(photos)))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    photos.splits.write(folder.splits)
+    write_bad_files(folder.bad_files, photos.catalog.bad)
+    write_recipe(folder.recipe, recipe, experiments)

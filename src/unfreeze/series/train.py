@@ -1,0 +1,58 @@
+"""One experiment without a recipe."""
+
+from pathlib import Path
+
+from unfreeze import config
+from unfreeze.config import Unfreeze
+from unfreeze.data.sources import open_source
+from unfreeze.report.results import Results
+from unfreeze.series.recipe import check_recipe
+from unfreeze.series.run import run
+
+
+def train(
+    data: str | Path,
+    backbone: str = config.DEFAULT_BACKBONE,
+    fraction: float = 1.0,
+    unfreeze: Unfreeze | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    start_from: str | Path | None = None,
+    seeds: int = 1,
+    name: str = config.TRAIN_NAME,
+    out: str | Path | None = None,
+    force: bool = False,
+    allow_bad: bool = False,
+) -> Results:
+    """Train one experiment on a folder of photos.
+
+    Without `unfreeze`, `epochs` and `learning_rate` it trains the head first and then the backbone's last layers;
+    any of the three makes it one plain phase.
+
+    Args:
+        data: a folder or the name of a data set.
+        backbone: name of the pretrained network.
+        fraction: share of each class's training photos, over 0 and at most 1.
+        unfreeze: last N layers, a block's name, `all`, or 0 for feature extraction.
+        epochs: passes over the photos.
+        learning_rate: of Adam.
+        start_from: a finished run whose weights to start from.
+        seeds: run once with each of the seeds 0 to `seeds` - 1.
+        name: of the experiment.
+        out: folder for everything that is written (default: `runs/` and the data's name).
+        force: throw away what `out` holds of this experiment and start over.
+        allow_bad: go on even if many files can't be used.
+
+    Raises:
+        UnfreezeError: one of its kinds; the message says what is wrong and what to do.
+    """
+    keys = {"unfreeze": unfreeze, "epochs": epochs, "learning_rate": learning_rate}
+    chosen = {key: value for key, value in keys.items() if value is not None}
+    experiment: dict[str, object] = {"backbone": backbone, "fraction": fraction, "augment": config.TRAIN_AUGMENT.model_dump()}
+    experiment |= chosen or {"phases": [phase.model_dump() for phase in config.TRAIN_PHASES]}
+    if start_from is not None:
+        experiment["from"] = str(start_from)
+    source = open_source(data)
+    raw = {"name": source.name, "data": {"source": str(data)}, "experiments": {name: experiment}}
+    recipe = check_recipe(raw, "The call")
+    return run(recipe, out=out, seeds=seeds, only=[name], force=force, allow_bad=allow_bad)

@@ -1,0 +1,60 @@
+"""Batches of photos for Keras `fit`: a new order every epoch, the same on every machine."""
+
+import math
+from typing import Protocol
+
+import keras
+import numpy as np
+
+
+class Rows(Protocol):
+    """What a network takes in, photo by photo: pixels in some view, or activations."""
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        ...
+
+    def take(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        """Give these photos' rows as `epoch` (from 0) sees them, [len(indices), ...]."""
+        ...
+
+
+class Batches(keras.utils.PyDataset):
+    """Photos and labels in the order of `seed`, or in their own order without one.
+
+    Args:
+        rows: the network's input.
+        labels: class numbers, int [photos].
+        batch_size: photos a batch; the last one may be smaller.
+        seed: draws each epoch's order; None keeps the photos' own.
+        epoch: the first epoch, from 0.
+    """
+
+    def __init__(self, rows: Rows, labels: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0):
+        super().__init__()
+        self.rows, self.labels, self.batch_size, self.seed = rows, labels, batch_size, seed
+        self._start(epoch)
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return math.ceil(len(self.labels) / self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give one batch of this epoch: rows [b, ...] and class numbers [b]."""
+        indices = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        return self.rows.take(indices, self._epoch), self.labels[indices]
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch's order and views."""
+        self._start(self._epoch + 1)
+
+    def _start(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = epoch_order(len(self.labels), self.seed, epoch)
+
+
+def epoch_order(count: int, seed: int | None, epoch: int) -> np.ndarray:
+    """Give the order in which an epoch visits `count` photos; it depends on the arguments alone."""
+    if seed is None:
+        return np.arange(count)
+    return np.random.default_rng((seed, epoch)).permutation(count)

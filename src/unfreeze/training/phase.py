@@ -1,0 +1,53 @@
+"""One phase of training: freeze, compile, fit."""
+
+from collections.abc import Sequence
+
+import keras
+
+from unfreeze.models.classifier import backbone_of
+from unfreeze.models.unfreezing import freeze
+from unfreeze.training.batches import Batches
+
+
+def train_phase(
+    classifier: keras.Model,
+    trained: keras.Model,
+    unfrozen: Sequence[str],
+    learning_rate: float,
+    batches: Batches,
+    validation: Batches | None,
+    epochs: range,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train the head and the unfrozen layers of a classifier.
+
+    The three steps belong together: in Keras a change of `trainable` after `compile` has no effect, and an
+    optimizer serves only the variables that it was built with.
+
+    Args:
+        classifier: the whole model; its weights are trained in place.
+        trained: the part of it on which `fit` runs, sharing its weights.
+        unfrozen: names of the backbone's layers that are trained; all others keep their weights.
+        learning_rate: of Adam.
+        batches: training photos as `trained` takes them, standing at the phase's first epoch.
+        validation: validation photos likewise, or None.
+        epochs: numbers of this phase's epochs, counted from 0 through all phases.
+        callbacks: Keras callbacks.
+    """
+    freeze(backbone_of(classifier), unfrozen)
+    trained.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    trained.fit(
+        batches,
+        validation_data=validation,
+        initial_epoch=epochs.start,
+        epochs=epochs.stop,
+        callbacks=list(callbacks),
+        shuffle=False,
+        verbose=0,
+    )

@@ -1,0 +1,79 @@
+"""Real photos in small numbers, and one small series that many tests look at."""
+
+import csv
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unfreeze.backend import load_keras
+
+load_keras()
+
+import unfreeze  # noqa: E402
+
+RECIPE = """
+name: small
+data: {image_size: 64, batch_size: 8}
+augment: {flip: horizontal, rotation: 0.2, zoom: 0.2, height: 0.2, width: 0.2}
+epochs: 2
+experiments:
+  model_0: {fraction: 0.3, augment: false}
+  model_1: {fraction: 0.1}
+  model_2: {fraction: 0.3}
+  model_3: {from: model_2, fraction: 0.3, unfreeze: 10}
+  model_4: {from: model_2@last, unfreeze: block15, augment: {flip: horizontal, views: 1}}
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the tests' caches apart from the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["UNFREEZE_CACHE"] = str(folder)
+    yield folder
+    del os.environ["UNFREEZE_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def solar_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty photos of ELPV in class folders: forty with the highest and forty with the lowest probability."""
+    spec = importlib.util.find_spec("elpv_dataset")
+    assert spec is not None
+    assert spec.origin is not None
+    source = Path(spec.origin).parent / "data"
+    with (source / "labels.csv").open(encoding="utf-8") as file:
+        rows = [line.split() for line in file if line.strip()]
+    folder = tmp_path_factory.mktemp("photos") / "solar_cells"
+    for label, wanted in (("defective", "1.0"), ("functional", "0.0")):
+        (folder / label).mkdir(parents=True)
+        chosen = [path for path, probability, _ in rows if float(probability) == float(wanted)][:40]
+        assert len(chosen) == 40
+        for path in chosen:
+            shutil.copy(source / path, folder / label / Path(path).name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A series like the demo's, small."""
+    file = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    file.write_text(RECIPE, encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def series(solar_cells: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that series, run. Tests that change it copy it first."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+    unfreeze.run(recipe, data=solar_cells, out=out)
+    return out
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    """Read a CSV file."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
