@@ -52,16 +52,22 @@ def test_imports_point_downwards(file):
 
 
 @pytest.mark.parametrize(
-    "file", [file for file in MODULES if file.relative_to(PACKAGE).parts[0] in WITHOUT_KERAS], ids=lambda file: file.name
+    "file",
+    [file for file in MODULES if file.relative_to(PACKAGE).parts[0] in WITHOUT_KERAS],
+    ids=lambda file: file.name,
 )
 def test_results_are_read_without_keras(file):
-    assert not any(module.split(".")[0] in ("keras", "tensorflow", "jax", "torch") for module in imports(file))
+    assert not any(
+        module.split(".")[0] in ("keras", "tensorflow", "jax", "torch") for module in imports(file)
+    )
 
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
         if file.name not in ("backend.py", "environment.py"):
-            assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
+            assert not any(
+                module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)
+            ), file
 
 
 def test_importing_is_instant():

@@ -1,10 +1,10 @@
 """Transfer learning on photos: which network to ship, how far to unfreeze it, and how sure one can be.
 
-    import unfreeze
+import unfreeze
 
-    results = unfreeze.run("demo")                       # a recipe
-    results = unfreeze.train("my_photos")                # one experiment, without a recipe
-    unfreeze.load("runs/my_photos/experiments/model/seed-0").predict(["a.jpg"])
+results = unfreeze.run("demo")                       # a recipe
+results = unfreeze.train("my_photos")                # one experiment, without a recipe
+unfreeze.load("runs/my_photos/experiments/model/seed-0").predict(["a.jpg"])
 """
 
 import importlib

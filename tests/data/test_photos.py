@@ -1,3 +1,5 @@
+"""Decoding against Pillow and arrays of known pixels; resizing against Keras."""
+
 import io
 import struct
 import warnings
@@ -211,18 +213,18 @@ def test_damaged_files_raise_nothing_but_photo_errors(name: str) -> None:
         assert found.dtype == np.uint8
 
 
-@pytest.mark.parametrize("name", ["jpeg", "progressive jpeg", "cmyk jpeg"])
-def test_a_jpeg_cut_short_with_an_end_marker_is_refused(name: str) -> None:
+@pytest.mark.parametrize(("name", "share"), [("jpeg", 75), ("progressive jpeg", 95), ("cmyk jpeg", 75)])
+def test_a_jpeg_cut_short_with_an_end_marker_is_refused(name: str, share: int) -> None:
     data = ENCODED[name]
     with pytest.raises(
-        PhotoError, match="is damaged or incomplete: Corrupt JPEG data: premature end of data segment"
+        PhotoError, match=r"^is damaged or incomplete: Corrupt JPEG data: premature end of data segment"
     ):
-        decode(data[: len(data) * 3 // 4] + b"\xff\xd9")
+        decode(data[: len(data) * share // 100] + b"\xff\xd9")
 
 
 def test_bytes_between_a_whole_jpeg_and_its_end_marker_do_no_harm() -> None:
     data = ENCODED["jpeg"]
-    np.testing.assert_array_equal(decode(data[:-2] + bytes(5) + data[-2:]), decode(data))
+    np.testing.assert_array_equal(decode(data[:-2] + bytes(64) + data[-2:]), decode(data))
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Rows come back bit for bit, whatever happened while they were written."""
+
 import json
 import multiprocessing
 import os

@@ -34,9 +34,7 @@ def test_the_file_is_what_the_contract_says(tmp_path):
     file = tmp_path / "predictions.csv"
     write_predictions(file, predictions([[0.1, 0.9], [1, 1e-8]], labels=[0, 0], classes=["cat", "dog"]))
     assert file.read_bytes() == (
-        b"path,label,predicted,probability,cat,dog\n"
-        b"test/0.jpg,cat,dog,0.9,0.1,0.9\n"
-        b"test/1.jpg,cat,cat,1.0,1.0,1e-08\n"
+        b"path,label,predicted,probability,cat,dog\ntest/0.jpg,cat,dog,0.9,0.1,0.9\ntest/1.jpg,cat,cat,1.0,1.0,1e-08\n"
     )
 
 

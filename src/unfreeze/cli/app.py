@@ -42,7 +42,9 @@ def _show_version(wanted: bool) -> None:
 
 
 _OPTIONS: dict[str, Any] = {
-    "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, the rest on stderr.")],
+    "as_json": Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, the rest on stderr.")
+    ],
     "quiet": Annotated[bool, typer.Option("--quiet", help="Show no progress.")],
     "threads": Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Use N threads.")],
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
@@ -90,7 +92,10 @@ def _add_options(command: Callable[..., None], function: Callable[..., None] | N
     own = list(inspect.signature(function).parameters.values()) if function else []
     common = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None if name == "threads" else False, annotation=option
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if name == "threads" else False,
+            annotation=option,
         )
         for name, option in _OPTIONS.items()
     ]

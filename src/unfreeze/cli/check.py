@@ -31,7 +31,10 @@ def _show(found: dict) -> None:
         print(f"  {name:<{width}}  {count:>7,}")
     splits = {name: count for name, count in found["splits"].items() if count}
     print("splits: " + ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in splits.items()))
-    _show_list(f"{len(found['bad'])} files can't be used", [f"{bad['path']}: {bad['reason']}" for bad in found["bad"]])
+    _show_list(
+        f"{len(found['bad'])} files can't be used",
+        [f"{bad['path']}: {bad['reason']}" for bad in found["bad"]],
+    )
     twins = [" = ".join(twin["paths"]) for twin in found["twins"]]
     _show_list(f"{len(twins)} photos stand in more than one split; the training copy is left out", twins)
     _show_list("A run would stop", found["problems"])

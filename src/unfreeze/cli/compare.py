@@ -13,7 +13,9 @@ from unfreeze.report.summary import summarize
 
 
 @verb(example="unfreeze compare runs/demo")
-def compare(out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that `unfreeze run` wrote.")]) -> None:
+def compare(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that `unfreeze run` wrote.")],
+) -> None:
     """Show a series side by side."""
     results = unfreeze.compare(out)
     if screen.json:

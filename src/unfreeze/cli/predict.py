@@ -15,7 +15,9 @@ from unfreeze.cli.screen import screen
 @verb(example="unfreeze predict runs/my_photos/experiments/model/seed-0 photo.jpg holiday/")
 def predict(
     run: RunArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_DIR...", help="Photos, or folders of photos.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE_OR_DIR...", help="Photos, or folders of photos.")
+    ],
 ) -> None:
     """Predict photos and folders of them."""
     predictions = unfreeze.load(run).predict(images)

@@ -1,13 +1,20 @@
 """`unfreeze run`: a whole series."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import unfreeze
 from unfreeze.cli.app import verb
-from unfreeze.cli.options import AllowBadOption, DataOption, ForceOption, OutOption, RecipeArgument, SeedsOption, SetOption
+from unfreeze.cli.options import (
+    AllowBadOption,
+    DataOption,
+    ForceOption,
+    OutOption,
+    RecipeArgument,
+    SeedsOption,
+    SetOption,
+)
 from unfreeze.cli.results import show_results
 
 

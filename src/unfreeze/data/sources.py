@@ -134,7 +134,7 @@ def _sorted(items: list[Item]) -> tuple[Item, ...]:
 
 def _class_items(root: Path, parent: Path, split: SplitName | None) -> list[Item]:
     """Give the files of each class folder in `parent`, however deep they lie."""
-    files = {folder: list(_files_below(folder)) for folder in _subfolders(parent)}
+    files = {folder: list(_files_below(folder, set())) for folder in _subfolders(parent)}
     if not files:
         raise DataError(f"{parent} has no class folders: each class needs a folder with its photos.")
     if empty := [str(folder) for folder, inside in files.items() if not inside]:
@@ -149,20 +149,16 @@ def _class_items(root: Path, parent: Path, split: SplitName | None) -> list[Item
     return items
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _files_below(folder: Path, entered: set[Path]) -> Iterator[Path]:
     """Give all files in a folder and below, following links; no folder is entered twice."""
-    entered: set[Path] = set()
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        if (real := current.resolve()) in entered:
-            continue
-        entered.add(real)
-        for entry in _visible(current):
-            if not entry.is_dir():
-                yield entry
-            elif not _leads_up(entry):
-                waiting.append(entry)
+    if (real := folder.resolve()) in entered:
+        return
+    entered.add(real)
+    for entry in _visible(folder):
+        if not entry.is_dir():
+            yield entry
+        elif not _leads_up(entry):
+            yield from _files_below(entry, entered)
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -79,9 +79,7 @@ class Metrics:
         Args:
             classes: the classes' names, in the probabilities' order.
         """
-        per_class = [
-            {"class": name, **asdict(each)} for name, each in zip(classes, self.per_class, strict=True)
-        ]
+        per_class = [{"class": name, **asdict(each)} for name, each in zip(classes, self.per_class, strict=True)]
         confusion = [list(row) for row in self.confusion]
         return {**self.summary(), "loss": self.loss, "per_class": per_class, "confusion": confusion}
 

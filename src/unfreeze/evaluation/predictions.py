@@ -27,12 +27,12 @@ class Predictions:
     """
 
     paths: tuple[str, ...]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.integer]
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.integer]:
         """The most probable class of each photo, [n]; of equally probable ones the first."""
         return self.probabilities.argmax(axis=1)
 
@@ -52,9 +52,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_FIRST_COLUMNS, *predictions.classes])
-    rows = zip(
-        predictions.paths, predictions.labels, predictions.predicted, predictions.probabilities, strict=True
-    )
+    rows = zip(predictions.paths, predictions.labels, predictions.predicted, predictions.probabilities, strict=True)
     for photo, label, predicted, row in rows:
         numbers = [str(probability) for probability in row]
         names = [predictions.classes[label], predictions.classes[predicted]]

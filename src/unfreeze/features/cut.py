@@ -15,14 +15,15 @@ run in inference mode in every experiment, frozen or not, so Dropout passes its 
 its stored statistics. A prefix is therefore always run with `training=False`.
 """
 
-from collections import Counter
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from unfreeze.errors import LayerError
-from unfreeze.features.graph import Call, calls, tensor_names, values
+from unfreeze.features.graph import Call, calls, tensor_names
 
 MACS_PER_BYTE = 200
 """Multiply-adds that a stored byte is worth: a plain disk moves 100 to 200 MB/s, two processor cores do 20 to 40
@@ -76,26 +77,112 @@ def find_cut(model: keras.Model, unfrozen: Collection[str]) -> Cut:
         unfrozen: names of the layers that are trained.
 
     Returns:
-        The output where no unfrozen layer has weights; else the cut with the least arithmetic left and bytes stored,
-        `MACS_PER_BYTE` being the rate of exchange.
+        The model's output where no unfrozen layer has weights. Otherwise, of all places before the trained layers,
+        the one where arithmetic left over and bytes stored are least, `MACS_PER_BYTE` being their rate of exchange.
 
     Raises:
-        LayerError: the model has no layer of a name, or its inputs are of no fixed size.
+        LayerError: the model has no layer of a name, or it takes photos of any size.
     """
+    _check(model, unfrozen)
     graph = calls(model)
-    _check(model, graph, unfrozen)
-    trained = _reached(graph, {call for call in graph if call.layer.name in unfrozen and call.weights})
-    if not trained:
-        return _cut(model, graph, [])
-    best: tuple[float, int] | None = None
+    trained = _trained(graph, unfrozen)
+    # Keras lists each call after those that it needs. So does this order, and its first k frozen calls are a valid
+    # prefix for every k.
     frozen = [call for call in graph if call not in trained]
-    arithmetic = sum(call.macs for call in graph)
-    # Each call stands after those that it needs, so the first k frozen ones are a valid prefix, for every k.
-    for k, (call, crossing) in enumerate(zip([None, *frozen], _crossing_tensors(model, graph, frozen), strict=True)):
-        arithmetic -= call.macs if call else 0
-        cost = arithmetic + MACS_PER_BYTE * _stored_bytes(model, crossing)
-        if best is None or cost <= best[0]:
-            best = cost, k
-    assert best is not None
-    prefix = frozen[: best[1]]
-    return _cut(model, prefix, [call for call in graph if call not in prefix])
+    order = [*frozen, *(call for call in graph if call in trained)]
+    tensors = _lifetimes(model, order)
+
+    k = len(order)
+    if trained:
+        macs_left = sum(call.macs for call in order) - np.cumsum([0, *(call.macs for call in frozen)])
+        stored = np.zeros(len(frozen) + 1)
+        for tensor in tensors:
+            stored[tensor.made : tensor.needed + 1] += tensor.bytes
+        cost = macs_left + MACS_PER_BYTE * stored
+        k = int(np.flatnonzero(cost == cost.min())[-1])
+
+    crossing = [tensor for tensor in tensors if tensor.made <= k <= tensor.needed]
+    return Cut(
+        tensors=tuple(tensor.name for tensor in crossing),
+        shapes=tuple(tensor.shape for tensor in crossing),
+        bytes_per_photo=sum(tensor.bytes for tensor in crossing),
+        prefix=tuple(call.layer.name for call in order[:k]),
+        suffix=tuple(call.layer.name for call in order[k:]),
+        prefix_macs=sum(call.macs for call in order[:k]),
+        suffix_macs=sum(call.macs for call in order[k:]),
+    )
+
+
+def split(model: keras.Model, cut: Cut) -> tuple[keras.Model | None, keras.Model | None]:
+    """Cut a network in two models that share its layers and weights.
+
+    Args:
+        model: the one that `find_cut` was given, or one with the same layers.
+        cut: where.
+
+    Returns:
+        Prefix and suffix, so that `suffix(prefix(photos))` is `model(photos)`; call both with `training=False`, as
+        the model itself. What passes between them is one tensor, or a list of them in the order of `cut.tensors`.
+        The prefix is None where the cut is at the pixels, the suffix is None where it is at the output.
+    """
+    if cut.at_pixels:
+        return None, model
+    if cut.at_output:
+        return model, None
+    names = tensor_names(model)
+    crossing = [names[name] for name in cut.tensors]
+    between = crossing[0] if len(crossing) == 1 else crossing
+    prefix = keras.Model(model.input, between, name=f"{model.name}_prefix")
+    return prefix, keras.Model(between, model.output, name=f"{model.name}_suffix")
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """A tensor and the cuts that it crosses: those after `made` to `needed` calls."""
+
+    name: str
+    shape: tuple[int, ...]
+    bytes: int
+    made: int
+    needed: int
+
+
+def _lifetimes(model: keras.Model, order: Sequence[Call]) -> list[_Tensor]:
+    """Follow every tensor from the call that makes it to the last one that needs it."""
+    made = {id(tensor): 0 for tensor in model.inputs}
+    made |= {id(tensor): i + 1 for i, call in enumerate(order) for tensor in call.outputs}
+    needed = {id(tensor): i for i, call in enumerate(order) for tensor in call.inputs}
+    needed |= {id(tensor): len(order) for tensor in model.outputs}
+    return [
+        _Tensor(
+            name,
+            shape := tuple(tensor.shape[1:]),
+            math.prod(shape) * (ACTIVATION_BYTES if made[id(tensor)] else PIXEL_BYTES),
+            made[id(tensor)],
+            needed[id(tensor)],
+        )
+        for name, tensor in tensor_names(model).items()
+        if id(tensor) in needed
+    ]
+
+
+def _trained(graph: Sequence[Call], unfrozen: Collection[str]) -> set[Call]:
+    """Give the calls that change in training: of unfrozen layers with weights, and all that they lead to."""
+    trained: set[Call] = set()
+    changing: set[int] = set()
+    for call in graph:
+        if (call.layer.name in unfrozen and call.weights) or any(id(tensor) in changing for tensor in call.inputs):
+            trained.add(call)
+            changing.update(id(tensor) for tensor in call.outputs)
+    return trained
+
+
+def _check(model: keras.Model, unfrozen: Collection[str]) -> None:
+    if unknown := sorted(set(unfrozen) - {layer.name for layer in model.layers}):
+        raise LayerError(f"{model.name} has no layer named {', '.join(map(repr, unknown))}.")
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise LayerError(
+                f"{model.name} takes inputs of any size, {tensor.shape[1:]}, so what a cut would store is unknown. "
+                "Build it with a fixed image size."
+            )

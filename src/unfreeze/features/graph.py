@@ -1,7 +1,7 @@
 """A Keras model as a graph: which layer is called on which tensors, and how much arithmetic that is."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,22 +55,18 @@ def tensor_names(model: keras.Model) -> dict[str, keras.KerasTensor]:
 
     The second and later ones of a layer (by shared layers, or with several outputs) are numbered: `name:1`.
     """
-    names: dict[str, keras.KerasTensor] = {}
     made = [(tensor._keras_history.operation.name, tensor) for tensor in model.inputs]
     made += [(call.layer.name, tensor) for call in calls(model) for tensor in call.outputs]
+    names: dict[str, keras.KerasTensor] = {}
+    seen: Counter[str] = Counter()
     for name, tensor in made:
-        number = sum(1 for other in names if other == name or other.startswith(f"{name}:"))
-        names[f"{name}:{number}" if number else name] = tensor
+        names[f"{name}:{seen[name]}" if seen[name] else name] = tensor
+        seen[name] += 1
     return names
-
-
-def values(tensor: keras.KerasTensor) -> int:
-    """Count the numbers that a tensor holds for one photo."""
-    return math.prod(tensor.shape[1:])
 
 
 def _macs(layer: Any, output_shape: tuple[int, ...]) -> int:
     if isinstance(layer, keras.Model):
         return sum(_macs(inner, inner.output.shape) for inner in layer.layers if inner.weights)
     positions = math.prod(output_shape[1:-1])
-    return positions * sum(weight.size for weight in getattr(layer, "weights", []) if len(weight.shape) > 1)
+    return positions * sum(math.prod(weight.shape) for weight in getattr(layer, "weights", []) if len(weight.shape) > 1)

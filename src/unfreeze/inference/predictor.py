@@ -1,7 +1,7 @@
 """A finished run, put to use: photos in, classes with probabilities out."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,16 @@ class Predictor:
         import keras
 
         try:
-            self.classes: tuple[str, ...] = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
+            self.classes: tuple[str, ...] = tuple(
+                json.loads((run / "classes.json").read_text(encoding="utf-8"))
+            )
             config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
             self._size, self._resize = config["image_size"], config["resize"]
             self._model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            raise RunError(f"{run} can't be loaded ({error}). Call `unfreeze run` or `train` again.") from error
+            raise RunError(
+                f"{run} can't be loaded ({error}). Call `unfreeze run` or `train` again."
+            ) from error
 
     def predict(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> list[Prediction]:
         """Predict photos; the order is that of the call, folders sorted and with all that lies below them.
@@ -108,7 +112,9 @@ class Predictor:
                 errors[number] = str(error)
         rows = iter(self.probabilities(np.stack(list(pixels.values()))) if pixels else ())
         return [
-            Prediction(str(file), (), errors[number]) if number in errors else self._top(file, next(rows), top)
+            Prediction(str(file), (), errors[number])
+            if number in errors
+            else self._top(file, next(rows), top)
             for number, file in enumerate(files)
         ]
 

@@ -83,7 +83,9 @@ def show(
     photos = _predict(predictor, wanted, count)
     if data is None and split == "test":
         out = run.resolve().parents[2]
-        record_test_read(out / "test_reads.jsonl", "unfreeze show", [str(run.resolve().relative_to(out))], len(photos))
+        record_test_read(
+            out / "test_reads.jsonl", "unfreeze show", [str(run.resolve().relative_to(out))], len(photos)
+        )
     return Shown(tuple(photos), gallery(photos))
 
 
@@ -94,7 +96,9 @@ def _own_photos(run: Path, split: str) -> list[tuple[str, str, Path]]:
         recipe = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))
         rows = read_splits(out / "splits.csv")
     except OSError as error:
-        raise RunError(f"{out} does not say which photos {run} was trained on ({error}). Name them with --data.") from error
+        raise RunError(
+            f"{out} does not say which photos {run} was trained on ({error}). Name them with --data."
+        ) from error
     root = open_source(recipe["data"]["source"]).root
     if recipe["data"].get("validation") == "test" and split == "val":
         split = "test"
@@ -106,7 +110,9 @@ def _other_photos(data: str | Path, split: str) -> list[tuple[str, str, Path]]:
     return [(item.path, item.label, item.file) for item in items if item.split in (None, split)]
 
 
-def _predict(predictor: Predictor, candidates: Sequence[tuple[str, str, Path]], count: int) -> list[PredictedPhoto]:
+def _predict(
+    predictor: Predictor, candidates: Sequence[tuple[str, str, Path]], count: int
+) -> list[PredictedPhoto]:
     photos = []
     for path, label, file in candidates:
         if len(photos) == count:
@@ -117,7 +123,9 @@ def _predict(predictor: Predictor, candidates: Sequence[tuple[str, str, Path]], 
             continue  # a data set of somebody's own may hold bad files; there are others to show
         probabilities = predictor.probabilities(resized[np.newaxis])[0]
         best = int(probabilities.argmax())
-        photos.append(PredictedPhoto(_small(pixels), label, predictor.classes[best], float(probabilities[best]), path))
+        photos.append(
+            PredictedPhoto(_small(pixels), label, predictor.classes[best], float(probabilities[best]), path)
+        )
     if not photos:
         raise DataError("None of the photos can be read.")
     return photos

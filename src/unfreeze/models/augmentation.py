@@ -20,7 +20,9 @@ def augmentation_layers(augment: Augmentation, seed: int) -> keras.Sequential:
     if augment.flip:
         layers.append(keras.layers.RandomFlip(augment.flip, seed=seed, name="flip"))
     if augment.rotation:
-        layers.append(keras.layers.RandomRotation(augment.rotation, fill_mode="reflect", seed=seed, name="rotation"))
+        layers.append(
+            keras.layers.RandomRotation(augment.rotation, fill_mode="reflect", seed=seed, name="rotation")
+        )
     if augment.zoom:
         layers.append(keras.layers.RandomZoom(augment.zoom, fill_mode="reflect", seed=seed, name="zoom"))
     if augment.height or augment.width:

@@ -5,6 +5,7 @@ transfer-learning examples do. Such a cut can go through a block; that is allowe
 """
 
 import difflib
+import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -105,8 +106,10 @@ def _row(backbone: keras.Model, block: Block) -> FreezePlanRow:
     return FreezePlanRow(
         name=block.name,
         layers=len(layers),
-        parameters=sum(weight.size for layer in layers for weight in layer.weights),
-        trainable_parameters=sum(weight.size for layer in layers for weight in layer.trainable_weights),
+        parameters=sum(math.prod(weight.shape) for layer in layers for weight in layer.weights),
+        trainable_parameters=sum(
+            math.prod(weight.shape) for layer in layers for weight in layer.trainable_weights
+        ),
     )
 
 

@@ -20,7 +20,7 @@ def weights_sha256(layers: keras.Layer | Iterable[keras.Layer]) -> str:
     digest = hashlib.sha256()
     for layer in [layers] if isinstance(layers, keras.Layer) else layers:
         for weight in layer.weights:
-            values = keras.ops.convert_to_numpy(weight)
+            values = np.asarray(keras.ops.convert_to_numpy(weight))
             little_endian = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
             digest.update(f"{weight.path} {tuple(weight.shape)} {weight.dtype}\n".encode())
             digest.update(little_endian.tobytes())

@@ -94,9 +94,7 @@ def _draw(axes: Axes, row: int, summary: Summary) -> None:
     axes.plot(mean, row, color=colour, marker=marker, markersize=6)
     if len(summary.runs) > 1:
         single = [run.test.accuracy for run in summary.runs if run.test]
-        axes.plot(
-            single, [row + 0.18] * len(single), color=colour, marker="o", markersize=3.5, linestyle="none"
-        )
+        axes.plot(single, [row + 0.18] * len(single), color=colour, marker="o", markersize=3.5, linestyle="none")
     axes.annotate(
         f"{percent(mean)}  ({percent_range(low, high)})",
         (mean, row),

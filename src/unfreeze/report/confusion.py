@@ -39,7 +39,7 @@ def confusion(metrics: Metrics, classes: Sequence[str], name: str) -> Picture:
     longest = _LETTER * max(map(len, names))
     upright = longest > cell
     picture = Picture(
-        max(side + longest + 0.8, 5.5),
+        max(side + longest + 0.8, 5),
         side + (longest if upright else 0) + 0.8,
         f"{literally(shorten(name, 40))}: {percent(metrics.accuracy)} of {metrics.n:,} test photos right",
         f"{_worst(counts, names)} Blue: right, orange: wrong; the stronger, the larger the share of the row.",
@@ -54,7 +54,7 @@ def confusion(metrics: Metrics, classes: Sequence[str], name: str) -> Picture:
 
 def _cell_inches(class_count: int) -> float:
     if class_count <= 6:
-        return 0.85
+        return max(0.85, 3.2 / class_count)
     if class_count <= _SHARES_UP_TO:
         return 0.6
     return 0.36 if class_count <= _COUNTS_UP_TO else 0.165

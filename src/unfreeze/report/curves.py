@@ -97,9 +97,7 @@ def _panel(axes: Axes, stages: Sequence[Stage], figure: str) -> None:
     axes.plot(epochs, training, color=GREY, linestyle="--", marker="o", markersize=4, label="training")
     if not all(isnan(value) for value in validation):
         axes.plot(epochs, validation, color=BLUE, linewidth=2, marker="o", markersize=5, label="validation")
-    _mark_checkpoints(
-        axes, stages, [own if isnan(val) else val for own, val in zip(training, validation, strict=True)]
-    )
+    _mark_checkpoints(axes, stages, [own if isnan(val) else val for own, val in zip(training, validation, strict=True)])
     axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylabel(figure, fontsize=TEXT, color=INK)
@@ -112,11 +110,11 @@ def _panel(axes: Axes, stages: Sequence[Stage], figure: str) -> None:
 def _mark_checkpoints(axes: Axes, stages: Sequence[Stage], values: Sequence[float]) -> None:
     firsts = _first_epochs(stages)
     handed_on = [
-        first + stage.starts_at - 1
-        for first, stage in zip(firsts, stages[1:], strict=False)
-        if stage.starts_at
+        first + stage.starts_at - 1 for first, stage in zip(firsts, stages[1:], strict=False) if stage.starts_at
     ]
-    best = firsts[-1] + stages[-1].history.best_epoch - 1
+    own = stages[-1].history
+    best = firsts[-1] + own.best_epoch - 1
+    label = "last epoch" if all(map(isnan, own.val_loss)) else "best epoch (lowest validation loss)"
     if handed_on:
         ring = {"linestyle": "none", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
         at_these = [values[epoch - 1] for epoch in handed_on]
@@ -128,16 +126,14 @@ def _mark_checkpoints(axes: Axes, stages: Sequence[Stage], values: Sequence[floa
         linestyle="none",
         marker="D",
         markersize=8,
-        label="best epoch (lowest validation loss)",
+        label=label,
     )
 
 
 def _mark_phases(axes: Axes, stages: Sequence[Stage]) -> None:
     """Draw a line wherever other layers begin to be trained, and say above the stretches which."""
     stretches = [
-        (stage.name, phase)
-        for stage in stages
-        for phase in stage.phases or [Phase(stage.history.epochs, None)]
+        (stage.name, phase) for stage in stages for phase in stage.phases or [Phase(stage.history.epochs, None)]
     ]
     if len(stretches) == 1:
         return

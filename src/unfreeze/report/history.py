@@ -71,15 +71,14 @@ def read_history(run: Path) -> History:
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
+        if not rows:
+            raise ValueError("no epoch")
         columns = {name: tuple(float(row[name] or nan) for row in rows) for name in _COLUMNS}
     except FileNotFoundError:
-        raise RunError(
-            f"{file} isn't there: nothing was trained in this run, or it is not finished."
-        ) from None
+        raise RunError(f"{file} isn't there: nothing was trained in this run, or it is not finished.") from None
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
-            f"{file} is no history: it needs the columns epoch,{','.join(_COLUMNS)} "
-            f"with a number in each ({error})."
+            f"{file} is no history: it needs the columns epoch,{','.join(_COLUMNS)} with a number in each ({error})."
         ) from None
     return History(**columns)
 
@@ -97,7 +96,7 @@ def read_stages(run: Path) -> tuple[Stage, ...]:
     """
     history = read_history(run)
     parent = _parent(run)
-    if parent and (parent.folder / "history.csv").is_file() and parent.folder != run:
+    if parent and (parent.folder / "history.csv").is_file():
         earlier = read_stages(parent.folder)
         before = earlier[-1].history
         starts_at = before.epochs if parent.is_last else before.best_epoch
@@ -121,7 +120,7 @@ def _parent(run: Path) -> _Parent | None:
         if parent is None:
             return None
         out = run.resolve().parents[2]
-        return _Parent(folder=out / parent["path"], is_last="last" in parent["checkpoint"])
+        return _Parent(folder=out / parent["path"], is_last=parent["checkpoint"] == "last")
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
 

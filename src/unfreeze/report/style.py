@@ -27,6 +27,7 @@ INK = "#1F2933"
 TITLE, TEXT, SMALL = 14, 10, 9
 """Font sizes in points."""
 
+_LINE_SPACING = 1.35
 _DPI = 110
 
 # matplotlib's own font has no Chinese, Japanese or Korean; these are what systems bring along.
@@ -74,9 +75,6 @@ class Picture(Figure):
         png = io.BytesIO()
         self.savefig(png, format="png")
         return png.getvalue()
-
-
-_LINE_SPACING = 1.35
 
 
 def _wrapped(text: str, inches: float, size: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from unfreeze.evaluation.intervals import wilson_interval
 from unfreeze.report.results import ExperimentResult, Results
@@ -37,6 +38,13 @@ class Summary:
     macro_f1: OverSeeds | None
     nll: OverSeeds | None
     seconds: OverSeeds
+
+    def to_json(self) -> dict[str, Any]:
+        """What `unfreeze compare --json` says of an experiment."""
+        accuracy = None
+        if self.accuracy and self.ci95:
+            accuracy = {"mean": self.accuracy.mean, "sd": self.accuracy.sd, "ci95": list(self.ci95)}
+        return {"name": self.name, "seeds": len(self.runs), "accuracy": accuracy}
 
     @property
     def settings(self) -> ExperimentResult:

@@ -1,6 +1,5 @@
 """The experiments of a series in one table, for a terminal and for a pipe."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unfreeze.report.results import Dataset, Results
@@ -21,8 +20,13 @@ def plain_table(results: Results) -> str:
     from rich.cells import cell_len  # a Chinese letter is two wide
 
     lines = [_HEADINGS, *(_cells(summary) for summary in summarize(results))]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    table = ["  ".join(_aligned(line, widths)).rstrip() for line in lines]
+    columns = []
+    for heading, *cells in zip(*lines, strict=True):
+        width = max(map(cell_len, [heading, *cells]))
+        pads = [" " * (width - cell_len(cell)) for cell in [heading, *cells]]
+        aligned = zip([heading, *cells], pads, strict=True)
+        columns.append([cell + pad if heading in _LEFT else pad + cell for cell, pad in aligned])
+    table = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
     return "\n".join([*table, "", *footnotes(results)])
 
 
@@ -96,8 +100,3 @@ def _accuracy(summary: Summary) -> str:
 
 def _seconds(seconds: OverSeeds) -> str:
     return f"{seconds.mean:,.0f}" if seconds.mean >= 10 else f"{seconds.mean:.1f}"
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    columns = zip(_HEADINGS, cells, widths, strict=True)
-    return [cell.ljust(width) if heading in _LEFT else cell.rjust(width) for heading, cell, width in columns]

@@ -45,8 +45,8 @@ def percent(share: float) -> str:
 
 
 def percent_range(low: float, high: float) -> str:
-    """Two shares in percent, with a dash and no space between, so that no line breaks inside it."""
-    return f"{100 * low:.1f}\N{EN DASH}{100 * high:.1f}"
+    """Two shares in percent, `82.1-88.0`: without a space, so that no line breaks inside it."""
+    return f"{100 * low:.1f}-{100 * high:.1f}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -42,7 +42,7 @@ def _cpu() -> str:
 
 def _gpu(backend: str) -> str | None:
     if backend == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     import keras

@@ -37,7 +37,12 @@ class Inputs:
 
 
 def train_experiment(
-    experiment: Experiment, seed: int, parent: Parent | None, photos: SeriesPhotos, run: RunFolder, events: Path
+    experiment: Experiment,
+    seed: int,
+    parent: Parent | None,
+    photos: SeriesPhotos,
+    run: RunFolder,
+    events: Path,
 ) -> None:
     """Train one experiment; weights, history, lineage, model and validation figures end up in `run`.
 

@@ -126,6 +126,8 @@ def settings(experiment: Experiment, seed: int, data: dict[str, Any]) -> dict[st
 
 def differences(before: Any, after: Any, place: str = "") -> dict[str, tuple[Any, Any]]:
     """Compare two settings: dotted key -> (before, after) wherever they differ."""
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        before, after = dict(enumerate(before)), dict(enumerate(after))
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return {} if before == after else {place: (before, after)}
     found = {}
@@ -143,7 +145,9 @@ def ensure_same(run: RunFolder, wanted: dict[str, Any]) -> None:
     """
     changed = differences(read_yaml(run.config), wanted)
     if changed:
-        listed = "\n".join(f"  {key}: there {before}, now {after}" for key, (before, after) in changed.items())
+        listed = "\n".join(
+            f"  {key}: there {before}, now {after}" for key, (before, after) in changed.items()
+        )
         raise RunError(
             f"{run.path} holds a run with other settings:\n{listed}\n"
             "Choose another folder with --out, or throw the old run away with --force."

@@ -18,6 +18,7 @@ from unfreeze.models.weights import count_parameters
 from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve
 
+
 @dataclass(frozen=True)
 class PlannedExperiment:
     """One experiment of a plan, all its seeds together.
@@ -106,7 +107,10 @@ def _plan(experiment: Experiment, photos: SeriesPhotos) -> PlannedExperiment:
     freeze(backbone, unfrozen)
     trainable = count_parameters(classifier.trainable_weights)
     total = classifier.count_params()
-    train, val, test = (len(part) for part in (photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test))
+    train, val, test = (
+        len(part)
+        for part in (photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test)
+    )
     seeds = len(experiment.seeds)
     forward = seeds * (experiment.epochs * (train + val) + val + test)
     return PlannedExperiment(

@@ -1,6 +1,5 @@
 """From a recipe's text to its experiments, in the order in which they run; all mistakes are named at once."""
 
-import difflib
 import importlib.resources
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +10,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from unfreeze import config
-from unfreeze.config import Blocks, Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
+from unfreeze.config import Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
 from unfreeze.errors import RecipeError
 from unfreeze.files import replace_text
+from unfreeze.series.mistakes import described, parent_mistakes
 
 
 class _Loader(yaml.SafeLoader):
@@ -22,7 +22,9 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key in {key for key in keys if keys.count(key) > 1}:
-            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key `{key}` stands twice", node.start_mark
+            )
         return super().construct_mapping(node, deep=deep)
 
 
@@ -50,7 +52,9 @@ def read_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     text, where = _recipe_text(recipe)
     raw = _parse(text, where)
     if not isinstance(raw, dict):
-        raise RecipeError(f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments.")
+        raise RecipeError(
+            f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments."
+        )
     for override in overrides:
         _apply(raw, override)
     return check_recipe(raw, where)
@@ -75,7 +79,9 @@ def complete_recipe(
         own = {name: each.model_copy(update=wanted) for name, each in recipe.experiments.items()}
         recipe = recipe.model_copy(update={**wanted, "experiments": own})
     if recipe.data.source is None:
-        raise RecipeError("No photos are named. Give --data FOLDER, or `data: {source: FOLDER}` in the recipe.")
+        raise RecipeError(
+            "No photos are named. Give --data FOLDER, or `data: {source: FOLDER}` in the recipe."
+        )
     return recipe
 
 
@@ -90,8 +96,8 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        mistakes += [_describe(item) for item in error.errors()]
-    mistakes += _parent_mistakes(raw.get("experiments"))
+        mistakes += described(error.errors())
+    mistakes += parent_mistakes(raw.get("experiments"))
     if mistakes or recipe is None:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise RecipeError(f"{where} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
@@ -142,15 +148,28 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[Experiment]) 
     earlier = yaml.safe_load(path.read_text(encoding="utf-8"))["experiments"] if path.exists() else {}
     content = {
         "name": recipe.name,
-        "data": recipe.data.model_dump(mode="json", exclude_none=True),
-        "experiments": {**earlier, **{experiment.name: _as_written(experiment) for experiment in experiments}},
+        "data": {
+            **recipe.data.model_dump(mode="json", exclude_none=True),
+            "source": _findable(recipe.data.source),
+        },
+        "experiments": {
+            **earlier,
+            **{experiment.name: _as_written(experiment) for experiment in experiments},
+        },
     }
     replace_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
+def _findable(source: str | None) -> str | None:
+    """Give a folder's whole path, so that the recipe works from anywhere."""
+    return str(Path(source).resolve()) if source and Path(source).exists() else source
+
+
 def _as_written(experiment: Experiment) -> dict[str, Any]:
     """Give an experiment in the form that a recipe has."""
-    content = experiment.model_dump(mode="json", exclude={"name", "start_from", *PhotoSettings.model_fields})
+    content = experiment.model_dump(
+        mode="json", exclude={"name", "start_from", *PhotoSettings.model_fields}, exclude_none=True
+    )
     content["data"] = {key: getattr(experiment, key) for key in PhotoSettings.model_fields}
     return {"from": experiment.start_from, **content} if experiment.start_from else content
 
@@ -206,7 +225,7 @@ def _recipe_text(recipe: str | Path) -> tuple[str, str]:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more number format)
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RecipeError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
@@ -221,78 +240,3 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         inner = target.get(step)
         target[step] = target = inner if isinstance(inner, dict) else {}
     target[last] = _parse(text, f"--set {override}")
-
-
-def _parent_mistakes(experiments: Any) -> list[str]:
-    """Parents that are not there or that go round in a circle; reads raw data, so other mistakes don't hide these."""
-    if not isinstance(experiments, dict):
-        return []
-    parents = {
-        name: own["from"].partition("@")
-        for name, own in experiments.items()
-        if isinstance(own, dict) and isinstance(own.get("from"), str)
-    }
-    mistakes = []
-    for name, (parent, at, checkpoint) in parents.items():
-        place = f"experiments.{name}.from"
-        if parent not in experiments and not Path(parent, "config.yaml").is_file():
-            mistakes.append(
-                f"{place}: there is no experiment `{parent}`{_hint(parent, experiments)}; "
-                f"there are {', '.join(map(str, experiments))}"
-            )
-        if at and checkpoint not in ("best", "last"):
-            mistakes.append(f"{place}: `@{checkpoint}` is no checkpoint; allowed are @best and @last")
-        seen = [name]
-        while seen[-1] in parents and parents[seen[-1]][0] not in seen:
-            seen.append(parents[seen[-1]][0])
-        if seen[-1] in parents and parents[seen[-1]][0] == name:
-            mistakes.append(f"{place}: goes round in a circle: {' from '.join([*seen, name])}")
-    return mistakes
-
-
-def _describe(error: Any) -> str:
-    """One validation error in words: where, what came, what is allowed."""
-    steps = [str(step) for step in error["loc"]]
-    model = _section_at(steps)
-    # Branches of a union stand in the location as type names; only keys and positions are the user's.
-    place = ".".join(step for step in steps if not re.search(r"[A-Z\[]|^(int|str|bool|tuple|dict|float)$", step))
-    came = error["input"]
-    match error["type"]:
-        case "extra_forbidden":
-            allowed = _keys(model)
-            return f"{place}: unknown key{_hint(steps[-1], allowed)}; allowed are {', '.join(allowed)}"
-        case "missing":
-            return f"{place}: is missing"
-        case "value_error":
-            return f"{place}: {error['ctx']['error']}"
-        case _:
-            wanted = error["msg"].replace("Input should be", "expected").replace("a valid integer", "a whole number")
-            wanted = wanted.replace("a valid ", "a ").replace("valid dictionary", "mapping")
-            return f"{place}: {wanted}, got {came!r:.80}"
-
-
-def _section_at(steps: list[str]) -> type[BaseModel]:
-    """The section of the recipe in which an unknown key stands."""
-    if steps[0] == "experiments" and len(steps) > 2:
-        steps, section = steps[2:], ExperimentSettings
-    else:
-        section = Recipe
-    inner: dict[str, type[BaseModel]] = {
-        "augment": config.Augmentation,
-        "phases": config.Phase,
-        "unfreeze": Blocks,
-        "data": config.DataSettings if section is Recipe else PhotoSettings,
-    }
-    for step in reversed(steps[:-1]):
-        if step in inner:
-            return inner[step]
-    return section
-
-
-def _keys(section: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _hint(word: Any, allowed: Iterable[Any]) -> str:
-    close = difflib.get_close_matches(str(word), [str(name) for name in allowed], n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""

@@ -40,7 +40,8 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
     figures, config, lineage = read_json(run.metrics), read_yaml(run.config), read_json(run.lineage)
     experiment = Experiment.model_validate(
-        {key: config[key] for key in Experiment.model_fields if key != "seeds"} | {"seeds": (config["seed"],)},
+        {key: config[key] for key in Experiment.model_fields if key != "seeds"}
+        | {"seeds": (config["seed"],)},
         strict=False,
     )
     val, test = figures["val"], figures["test"]

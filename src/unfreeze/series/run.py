@@ -87,12 +87,15 @@ def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list
             raise RecipeError(f"--only {name}: there is no such experiment; there are {', '.join(names)}.")
     wanted = set(only or names)
     for experiment in reversed(experiments):  # children stand behind their parents
-        if experiment.name in wanted and experiment.start_from:
-            wanted.add(parent_name(experiment))
+        parent = parent_name(experiment)
+        if experiment.name in wanted and parent:
+            wanted.add(parent)
     return [experiment for experiment in experiments if experiment.name in wanted]
 
 
-def claim(folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos) -> None:
+def claim(
+    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos
+) -> None:
     """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
 
     Raises:

@@ -55,6 +55,9 @@ def _test(run: RunFolder, photos: SeriesPhotos, out: SeriesFolder) -> None:
     hparams = {key: config[key] for key in ("name", "backbone", "fraction", "kind", "seed", "batch_size")}
     last = config["phases"][-1]
     hparams |= {"unfreeze": str(last["unfreeze"]), "learning_rate": last["learning_rate"]}
-    hparams |= {"augment": bool(config["augment"]), "epochs": sum(phase["epochs"] for phase in config["phases"])}
+    hparams |= {
+        "augment": bool(config["augment"]),
+        "epochs": sum(phase["epochs"] for phase in config["phases"]),
+    }
     final = {"test_accuracy": metrics.accuracy, "test_loss": metrics.loss, "test_macro_f1": metrics.macro_f1}
     write_hparams(out.events(config["name"], config["seed"]), hparams, final)

@@ -48,7 +48,11 @@ def train(
     """
     keys = {"unfreeze": unfreeze, "epochs": epochs, "learning_rate": learning_rate}
     chosen = {key: value for key, value in keys.items() if value is not None}
-    experiment: dict[str, object] = {"backbone": backbone, "fraction": fraction, "augment": config.TRAIN_AUGMENT.model_dump()}
+    experiment: dict[str, object] = {
+        "backbone": backbone,
+        "fraction": fraction,
+        "augment": config.TRAIN_AUGMENT.model_dump(),
+    }
     experiment |= chosen or {"phases": [phase.model_dump() for phase in config.TRAIN_PHASES]}
     if start_from is not None:
         experiment["from"] = str(start_from)

@@ -11,7 +11,7 @@ import keras
 from unfreeze import progress
 from unfreeze.files import publish, replace_text
 
-HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):
@@ -57,9 +57,14 @@ class HistoryFile(keras.callbacks.Callback):
         self._path = path
         self.rows: list[dict[str, Any]] = []
 
+    def set_model(self, model: keras.Model) -> None:
+        """Keep the model that is trained, for its learning rate."""
+        self._trained = model
+        super().set_model(model)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the epoch's row and write the file anew."""
-        rate = float(self.model.optimizer.learning_rate)
+        rate = float(self._trained.optimizer.learning_rate)
         values = {name: float(value) for name, value in (logs or {}).items()}
         # Adam keeps its rate as float32; the nearest short decimal is what the recipe said.
         self.rows.append({**values, "epoch": epoch + 1, "learning_rate": float(f"{rate:.6g}")})

@@ -1,0 +1,113 @@
+"""What is wrong with a recipe, in words: every mistake with its place, what came and what is allowed."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from unfreeze import config
+from unfreeze.config import Blocks, ExperimentSettings, PhotoSettings, Recipe
+
+
+def described(errors: Iterable[Any]) -> list[str]:
+    """Put validation errors in words: where, what came, what is allowed; one mistake a place."""
+    found: dict[str, list[str]] = {}
+    came: dict[str, Any] = {}
+    for error in errors:
+        steps = [str(step) for step in error["loc"]]
+        # Branches of a union stand in the location as type names; only keys and positions are the user's.
+        place = ".".join(
+            step for step in steps if not re.search(r"[A-Z\[]|^(int|str|float|constrained-.*)$", step)
+        )
+        came[place] = error["input"]
+        found.setdefault(place, []).append(_wanted(error, steps))
+    # Where one branch of a union fits so well that the mistake lies inside, the others need not be named.
+    whole = [place for place in found if any(other.startswith(f"{place}.") for other in found)]
+    mistakes = []
+    for place, wanted in found.items():
+        if place in whole:
+            continue
+        expected = [text.removeprefix("expected ") for text in wanted if text.startswith("expected ")]
+        mistakes += [f"{place}: {text}" for text in wanted if not text.startswith("expected ")]
+        if expected:
+            mistakes.append(f"{place}: expected {' or '.join(expected)}, got {came[place]!r:.80}")
+    return mistakes
+
+
+def parent_mistakes(experiments: Any) -> list[str]:
+    """Parents that are not there or that go round in a circle; reads raw data, so other mistakes don't hide these."""
+    if not isinstance(experiments, dict):
+        return []
+    parents = {
+        name: own["from"].partition("@")
+        for name, own in experiments.items()
+        if isinstance(own, dict) and isinstance(own.get("from"), str)
+    }
+    mistakes = []
+    for name, (parent, at, checkpoint) in parents.items():
+        place = f"experiments.{name}.from"
+        if parent not in experiments and not Path(parent, "config.yaml").is_file():
+            mistakes.append(
+                f"{place}: there is no experiment `{parent}`{_hint(parent, experiments)}; "
+                f"there are {', '.join(map(str, experiments))}"
+            )
+        if at and checkpoint not in ("best", "last"):
+            mistakes.append(f"{place}: `@{checkpoint}` is no checkpoint; allowed are @best and @last")
+        seen = [name]
+        while seen[-1] in parents and parents[seen[-1]][0] not in seen:
+            seen.append(parents[seen[-1]][0])
+        if seen[-1] in parents and parents[seen[-1]][0] == name:
+            mistakes.append(f"{place}: goes round in a circle: {' from '.join([*seen, name])}")
+    return mistakes
+
+
+def _wanted(error: Any, steps: list[str]) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            allowed = _keys(_section_at(steps))
+            return f"unknown key{_hint(steps[-1], allowed)}; allowed are {', '.join(allowed)}"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "expected a mapping"
+        case "literal_error" if error["ctx"]["expected"] == "False":
+            return "expected false"
+        case _:
+            text = (
+                error["msg"]
+                .replace("Input should be", "expected")
+                .replace("a valid integer", "a whole number")
+            )
+            return text.replace("a valid ", "a ").replace("a string", "text").replace("a tuple", "a list")
+
+
+def _section_at(steps: list[str]) -> type[BaseModel]:
+    """The section of the recipe in which an unknown key stands."""
+    if steps[0] == "experiments" and len(steps) > 2:
+        steps, section = steps[2:], ExperimentSettings
+    else:
+        section = Recipe
+    inner: dict[str, type[BaseModel]] = {
+        "augment": config.Augmentation,
+        "phases": config.Phase,
+        "unfreeze": Blocks,
+        "data": config.DataSettings if section is Recipe else PhotoSettings,
+    }
+    for step in reversed(steps[:-1]):
+        if step in inner:
+            return inner[step]
+    return section
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _hint(word: Any, allowed: Iterable[Any]) -> str:
+    close = difflib.get_close_matches(str(word), [str(name) for name in allowed], n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""

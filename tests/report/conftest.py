@@ -1,0 +1,37 @@
+"""A made-up series folder for every test that wants one."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_series import Made, write_run
+
+from unfreeze.report.results import Results, load_results
+
+
+@pytest.fixture
+def make_series(tmp_path: Path) -> Callable[..., Results]:
+    """Write a finished series' folder and read it back."""
+
+    def make(
+        *runs: Made,
+        classes: Sequence[str] = ("cat", "dog"),
+        n: int = 10,
+        validation: Any = 0.15,
+        val: int = 112,
+    ) -> Results:
+        entries = [write_run(tmp_path, run, classes, n) for run in runs]
+        dataset = {"name": "pets", "classes": list(classes), "train": 6375, "val": val, "test": n, "bad": 0}
+        results = {
+            "schema": 1,
+            "dataset": {**dataset, "sha256": "ab" * 32, "validation": validation},
+            "environment": {"unfreeze": "0.1.0"},
+            "experiments": entries,
+            "seconds": {"total": 100.0},
+        }
+        (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+        return load_results(tmp_path)
+
+    return make
