@@ -10,7 +10,7 @@ from unfreeze.models.backbones import build_backbone
 SIZE = 76  # the smallest that Inception takes, rounded up to a multiple of 4
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def network(name: str) -> keras.Model:
     """Build a backbone for photos of SIZE; its BatchNormalization has statistics that make a difference.
 

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unfreeze.inference.check import check
+    from unfreeze.data.check import check
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare

@@ -114,7 +114,9 @@ class Settings(Section):
         phases: several stages in turn, in place of `unfreeze`, `epochs` and `learning_rate`.
         seeds: each experiment runs once with each; a seed draws the head's first weights and the photos' order.
         view_seed: draws the augmented views, which all seeds and experiments share.
-        engine: `reference` trains the whole model with plain Keras `fit`.
+        engine: `cached` runs frozen layers once a photo and view; `reference` trains the whole model with plain
+            Keras `fit`.
+        precision: of what frozen layers make of training photos, on disk.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -126,7 +128,8 @@ class Settings(Section):
     phases: tuple[Phase, ...] | None = None
     seeds: tuple[Seed, ...] = (0,)
     view_seed: Seed = 0
-    engine: Literal["reference"] = "reference"
+    engine: Literal["cached", "reference"] = "cached"
+    precision: Literal["float16", "float32"] = "float16"
 
     @field_validator("augment")
     @classmethod
@@ -180,6 +183,7 @@ class Experiment(Section):
     seeds: tuple[int, ...]
     view_seed: int
     engine: str
+    precision: str
 
     @property
     def kind(self) -> str:

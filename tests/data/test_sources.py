@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unfreeze.data.sources import open_source
+from unfreeze.data.sources import open_source, photo_files
 from unfreeze.errors import DataError
 
 
@@ -229,3 +229,13 @@ def test_a_folder_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(DataError, match=r"a can't be read \(Permission denied\): check its permissions"):
         open_source(root)
+
+
+def test_photo_files_are_a_file_itself_or_a_folders_photos(tmp_path: Path) -> None:
+    make(tmp_path, "b.jpg", "a/2.PNG", "a/1.jpg", "a/notes.txt", ".hidden.jpg", "c/x/broken.webp")
+    (tmp_path / "a" / "no_ending").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    found = [file.relative_to(tmp_path).as_posix() for file in photo_files(tmp_path)]
+    assert found == ["a/1.jpg", "a/2.PNG", "a/no_ending", "b.jpg", "c/x/broken.webp", "gone.jpg"]
+    assert photo_files(tmp_path / "a" / "notes.txt") == [tmp_path / "a" / "notes.txt"]
+    assert photo_files(tmp_path / "missing.jpg") == [tmp_path / "missing.jpg"]

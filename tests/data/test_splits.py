@@ -272,11 +272,6 @@ def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
         read_splits(tmp_path / "splits.csv")
 
 
-def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"splits.csv is no table .*No such file"):
-        read_splits(tmp_path / "splits.csv")
-
-
 def test_classes_are_numbered_in_their_order() -> None:
     assert class_index(("apple", "pear")) == {"apple": 0, "pear": 1}
 

@@ -107,7 +107,15 @@ def tensor_pickle(count: int, offset: int, shape: tuple[int, ...], strides: tupl
     def plain(value: object) -> bytes:
         return pickle.dumps(value, protocol=2)[2:-1]  # without the protocol's number and the final stop
 
-    storage = b"(" + plain("storage") + b"ctorch\nFloatStorage\n" + plain("0") + plain("cpu") + plain(count) + b"NtQ"
+    storage = (
+        b"("
+        + plain("storage")
+        + b"ctorch\nFloatStorage\n"
+        + plain("0")
+        + plain("cpu")
+        + plain(count)
+        + b"NtQ"
+    )
     arguments = plain(offset) + plain(shape) + plain(strides) + b"\x89" + b"ccollections\nOrderedDict\n)R"
     tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + arguments + b"tR"
     return b"\x80\x02}" + plain("weight") + tensor + b"s."

@@ -131,7 +131,10 @@ def test_cut_through_a_block_is_told(name, unfreeze, block):
         ("block", "efficientnet_lite0 has no layer or block named 'block'."),
         ("", "efficientnet_lite0 has no layer or block named ''."),
         (143, "unfreeze: 143 asks for more layers than efficientnet_lite0 has: there are 142."),
-        (Blocks(blocks=17), "asks for more blocks than efficientnet_lite0 has: there are 16, block0 to block15."),
+        (
+            Blocks(blocks=17),
+            "asks for more blocks than efficientnet_lite0 has: there are 16, block0 to block15.",
+        ),
     ],
 )
 def test_what_is_not_there(unfreeze, message):

@@ -22,7 +22,7 @@ def carve(photos: Sequence[Photo], share: Fraction, split_seed: int) -> set[str]
         split_seed: names the order.
 
     Returns:
-        Paths of the chosen photos: round(share * n) of them, more only where each class must have one.
+        Paths of the chosen photos, as many as `share_out` says.
     """
     strata: dict[Stratum, list[Photo]] = defaultdict(list)
     for photo in in_order(photos, split_seed):

@@ -4,32 +4,23 @@ import csv
 import hashlib
 import io
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from unfreeze import progress
-from unfreeze.config import PIXEL_LIMIT
-from unfreeze.data.photos import MAGIC_BYTES, decode, looks_like_photo, resize
+from unfreeze.data.photos import decode, first_bytes, looks_like_photo, resize
 from unfreeze.data.sources import Item, Source, SplitName
 from unfreeze.data.store import RowStore
+from unfreeze.data.threads import in_order
 from unfreeze.errors import PhotoError
 from unfreeze.files import replace_text
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 PIXELS_VERSION = 1
 """Raised whenever decoding or resizing gives other pixels, so that old caches are not used."""
-
-FILE_LIMIT = 8 * PIXEL_LIMIT
-"""Largest file read, in bytes: four channels of 16 bits without compression."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def pixel_store(cache: Path, image_size: int, resize_how: str) -> RowStore:
 def scan(
     source: Source,
     store: RowStore | None,
-    image_size: int,
+    image_size: int | None,
     resize_how: str,
     threads: int | None = None,
 ) -> Catalog:
@@ -115,7 +106,7 @@ def scan(
     Args:
         source: the files.
         store: from `pixel_store`, with the same size; None looks at the photos and keeps nothing.
-        image_size: side of the resized photos in pixels.
+        image_size: side of the resized photos in pixels; None without a store.
         resize_how: as `resize` in the recipe.
         threads: that read and decode; by default one a core.
 
@@ -130,7 +121,7 @@ def scan(
     bad = [_stray(source.root, path) for path in source.strays]
     writing = store.writer() if store is not None else nullcontext()
     with progress.task("Reading photos", len(source.items)) as advance, writing as writer:
-        for result in _in_order(read, source.items, threads or os.cpu_count() or 1):
+        for result in in_order(read, source.items, threads or os.cpu_count() or 1):
             if isinstance(result, BadFile):
                 bad.append(result)
             else:
@@ -155,12 +146,12 @@ def write_bad_files(path: Path, bad: Iterable[BadFile]) -> None:
 
 
 def _read(
-    item: Item, store: RowStore | None, image_size: int, resize_how: str
+    item: Item, store: RowStore | None, image_size: int | None, resize_how: str
 ) -> tuple[Photo, np.ndarray | None] | BadFile:
     """Read one file; pixels come with it only if the store lacks them."""
     start = b""
     try:
-        start = _first_bytes(item.file)
+        start = first_bytes(item.file)
         if not looks_like_photo(item.file.name, start):
             raise PhotoError("is no photo")
         data = item.file.read_bytes()
@@ -173,7 +164,9 @@ def _read(
         return BadFile(item.path, reason, looks_like_photo(item.file.name, start))
     height, width, _ = pixels.shape
     photo = _photo(item, sha256, hash_pixels(pixels), width, height)
-    return photo, resize(pixels, image_size, resize_how) if store is not None else None
+    if store is None or image_size is None:
+        return photo, None
+    return photo, resize(pixels, image_size, resize_how)
 
 
 def hash_pixels(pixels: np.ndarray) -> str:
@@ -181,18 +174,6 @@ def hash_pixels(pixels: np.ndarray) -> str:
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
-
-
-def _first_bytes(file: Path) -> bytes:
-    """Read what tells a photo from other files, so that no big file of another kind is read whole."""
-    if not file.exists():
-        raise PhotoError("is a link to a file that is not there")
-    if not file.is_file():
-        raise PhotoError("is no regular file")
-    if file.stat().st_size > FILE_LIMIT:
-        raise PhotoError("is larger than any photo within the pixel limit")
-    with file.open("rb") as content:
-        return content.read(MAGIC_BYTES)
 
 
 def _photo(item: Item, sha256: str, pixels_sha256: str, width: int, height: int) -> Photo:
@@ -207,18 +188,3 @@ def _note(photo: Photo) -> dict[str, str | int]:
 
 def _stray(root: Path, path: str) -> BadFile:
     return BadFile(path, "lies beside the class folders, so it has no class", looks_like_photo(path, b""))
-
-
-def _in_order(work: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[R]:
-    """Map `work` over `items` with several threads, holding few results at a time."""
-    waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 4 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -81,7 +81,7 @@ def _too_many_bad(bad: Sequence[BadFile], usable: int) -> list[str]:
 
 def _class_problems(catalog: Catalog, splits: Splits | None) -> list[str]:
     usable = Counter(photo.label for photo in catalog.photos)
-    given = {split: Counter[str]() for split in sorted(catalog.given)}
+    given = defaultdict(Counter[str], {split: Counter[str]() for split in sorted(catalog.given)})
     for photo in catalog.photos:
         if photo.split is not None:
             given[photo.split][photo.label] += 1

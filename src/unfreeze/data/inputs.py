@@ -1,7 +1,7 @@
 """Photos as a network takes them in: pixels from the store, in the view that an epoch sees."""
 
+import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from unfreeze.data.views import make_view
 
 
 class Pixels:
-    """Photos of a pixel store, one row each.
+    """Photos of a pixel store, one row each, in one or more views.
 
     Args:
         store: holds a row for every photo.
         photos: in the order in which they are numbered here.
         augment: how views differ, or None for the photos as they are.
         view_seed: draws the views.
-        views: epoch e sees view e modulo this number.
+        views: how many there are; epoch e sees view e modulo this number.
     """
 
     def __init__(
@@ -30,10 +30,11 @@ class Pixels:
         view_seed: int = 0,
         views: int = 1,
     ):
-        self._store, self._augment, self._view_seed, self._views = store, augment, view_seed, views
+        self._store, self._augment, self._view_seed = store, augment, view_seed
         self._hashes = [photo.sha256 for photo in photos]
         self._places = store.locate(self._hashes)
-        self._pool = ThreadPoolExecutor()
+        self.views = views if augment else 1
+        self.name = store.folder.name
 
     def __len__(self) -> int:
         """Count the photos."""
@@ -42,16 +43,24 @@ class Pixels:
     def take(self, indices: np.ndarray, epoch: int = 0) -> np.ndarray:
         """Give these photos as `epoch` (from 0) sees them: uint8 [len(indices), size, size, 3]."""
         pixels = self._store.take(self._places[indices])
-        augment = self._augment
-        if augment is None:
-            return pixels
-        view = epoch % self._views
-
-        def draw(position: int) -> None:
-            sha256 = self._hashes[indices[position]]
-            pixels[position] = make_view(
-                pixels[position], augment, pixels.shape[1], self._view_seed, sha256, view
-            )
-
-        list(self._pool.map(draw, range(len(indices))))
+        if self._augment:
+            view = epoch % self.views
+            for position, index in enumerate(indices):
+                pixels[position] = make_view(
+                    pixels[position],
+                    self._augment,
+                    pixels.shape[1],
+                    self._view_seed,
+                    self._hashes[index],
+                    view,
+                )
         return pixels
+
+    def keys(self, view: int, indices: np.ndarray | None = None) -> list[str]:
+        """Name photos in one view, so that what is computed from them can be found again."""
+        hashes = self._hashes if indices is None else [self._hashes[index] for index in indices]
+        if not self._augment:
+            return hashes
+        changes = self._augment.model_dump_json(exclude={"views"})
+        name = hashlib.sha256(f"{changes} {self._view_seed}".encode()).hexdigest()[:16]
+        return [f"{sha256}-{name}-{view}" for sha256 in hashes]

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import simplejpeg
@@ -31,6 +32,11 @@ MAGIC = re.compile(
 
 MAGIC_BYTES = 12
 """Bytes of a file that `MAGIC` looks at, at most."""
+
+HEIC = re.compile(rb"....ftyp(hei|mif)", re.DOTALL)
+
+FILE_LIMIT = 8 * PIXEL_LIMIT
+"""Largest file read, in bytes: four channels of 16 bits without compression."""
 
 ORIENTATION_TAG = 0x0112
 
@@ -61,11 +67,28 @@ def decode(data: bytes) -> np.ndarray:
         except PhotoError:
             raise
         except UnidentifiedImageError:
-            raise PhotoError("is no photo, or of a kind that is not read, or damaged at its start") from None
+            raise PhotoError(_why_unknown(data)) from None
         except Image.DecompressionBombError:
             raise PhotoError(f"has more than {PIXEL_LIMIT:,} pixels") from None
         except Exception as error:  # decoders raise nearly anything on damaged files
             raise PhotoError(f"can't be decoded: {error or type(error).__name__}") from error
+
+
+def first_bytes(file: Path) -> bytes:
+    """Read what tells photos from other files, so that no big file of another kind is read whole.
+
+    Raises:
+        PhotoError: there is no such file, or it is too large.
+        OSError: it can't be read.
+    """
+    if not file.exists():
+        raise PhotoError("is not there" if not file.is_symlink() else "is a link to a file that is not there")
+    if not file.is_file():
+        raise PhotoError("is no regular file")
+    if file.stat().st_size > FILE_LIMIT:
+        raise PhotoError("is larger than any photo within the pixel limit")
+    with file.open("rb") as content:
+        return content.read(MAGIC_BYTES)
 
 
 def looks_like_photo(name: str, start: bytes) -> bool:
@@ -113,6 +136,12 @@ def _decode_jpeg(data: bytes, mode: str) -> np.ndarray | None:
             raise PhotoError(f"is damaged or incomplete: {reason}") from error
         return None
     return None if mode == "CMYK" else pixels
+
+
+def _why_unknown(data: bytes) -> str:
+    if HEIC.match(data):
+        return "is a HEIC photo, a kind that is not read; save it as JPEG"
+    return "is damaged or incomplete" if MAGIC.match(data) else "is no photo, or of a kind that is not read"
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from unfreeze.config import TEST_SHARE
-from unfreeze.errors import DataError
+from unfreeze.data.photos import first_bytes, looks_like_photo
+from unfreeze.errors import DataError, PhotoError
 
 SplitName = Literal["train", "val", "test"]
 
@@ -87,6 +88,33 @@ def open_source(data: str | Path) -> Source:
         return _open_folder(folder)
     what = "is a file, not a folder" if folder.exists() else "is neither a folder nor the name of a data set"
     raise DataError(f"{data} {what}. Give {FORMS} ({', '.join(sorted(NAMED))}).")
+
+
+def photo_files(path: Path) -> list[Path]:
+    """List what a person means by a path: the file itself, or the photos in the folder and below it.
+
+    Files in a folder that are not meant to be photos, by name and content, are passed over; damaged photos are not.
+
+    Args:
+        path: a file, which need not be there, or a folder.
+
+    Returns:
+        A folder's photos sorted by path.
+
+    Raises:
+        DataError: a folder can't be read.
+    """
+    if not path.is_dir():
+        return [path]
+    return [file for file in _files_below(path, set()) if _meant_as_photo(file)]
+
+
+def _meant_as_photo(file: Path) -> bool:
+    try:
+        start = first_bytes(file)
+    except (OSError, PhotoError):
+        start = b""
+    return looks_like_photo(file.name, start)
 
 
 def _open_folder(root: Path) -> Source:

@@ -173,7 +173,8 @@ def read_splits(path: Path) -> tuple[SplitRow, ...]:
     """Read a `splits.csv`.
 
     Raises:
-        DataError: it isn't there or is no such table.
+        DataError: it is no such table.
+        OSError: it can't be read.
     """
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -181,7 +182,7 @@ def read_splits(path: Path) -> tuple[SplitRow, ...]:
         if tuple(header) != HEADER:
             raise ValueError(f"its columns are {', '.join(header)}")
         return tuple(_row(*line) for line in lines)
-    except (OSError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{path} is no table with the columns {', '.join(HEADER)}: {error}.") from error
 
 
@@ -201,15 +202,15 @@ def _leave_out_twins(photos: Iterable[Photo], assigned: dict[str, Assignment]) -
     """Leave out photos that have an equal one in a split nearer to the final judgement."""
     groups: dict[str, list[tuple[Photo, SplitName]]] = defaultdict(list)
     for photo in photos:
-        if (split := assigned[photo.path]) != "left_out":
-            groups[photo.pixels_sha256].append((photo, split))
+        if (where := assigned[photo.path]) != "left_out":
+            groups[photo.pixels_sha256].append((photo, where))
     twins = []
     for group in groups.values():
-        splits: tuple[SplitName, ...] = tuple(split for _, split in group)
+        splits: tuple[SplitName, ...] = tuple(where for _, where in group)
         if len(set(splits)) > 1:
             twins.append(Twin(tuple(photo.path for photo, _ in group), splits))
             kept = max(splits, key=NEARNESS.index)
-            assigned.update({photo.path: "left_out" for photo, split in group if split != kept})
+            assigned.update({photo.path: "left_out" for photo, where in group if where != kept})
     return twins
 
 

@@ -85,7 +85,7 @@ def find_cut(model: keras.Model, unfrozen: Collection[str]) -> Cut:
     """
     _check(model, unfrozen)
     graph = calls(model)
-    trained = _trained(graph, unfrozen)
+    trained = _trained(model, graph, unfrozen)
     # Keras lists each call after those that it needs. So does this order, and its first k frozen calls are a valid
     # prefix for every k.
     frozen = [call for call in graph if call not in trained]
@@ -166,12 +166,19 @@ def _lifetimes(model: keras.Model, order: Sequence[Call]) -> list[_Tensor]:
     ]
 
 
-def _trained(graph: Sequence[Call], unfrozen: Collection[str]) -> set[Call]:
-    """Give the calls that change in training: of unfrozen layers with weights, and all that they lead to."""
+def _trained(model: keras.Model, graph: Sequence[Call], unfrozen: Collection[str]) -> set[Call]:
+    """Give the calls that have to be in the suffix: of unfrozen layers with weights, and all that they lead to.
+
+    If there are any, so are the calls that make an output of the model, with all that they lead to: Keras can't build
+    a suffix that passes a tensor on from its input to its output.
+    """
+    seeds = {call for call in graph if call.layer.name in unfrozen and call.weights}
+    if not seeds:
+        return set()
     trained: set[Call] = set()
-    changing: set[int] = set()
+    changing = {id(tensor) for tensor in model.outputs}
     for call in graph:
-        if (call.layer.name in unfrozen and call.weights) or any(id(tensor) in changing for tensor in call.inputs):
+        if call in seeds or any(id(tensor) in changing for tensor in (*call.inputs, *call.outputs)):
             trained.add(call)
             changing.update(id(tensor) for tensor in call.outputs)
     return trained

@@ -8,6 +8,7 @@ import hashlib
 import json
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ import numpy as np
 import onnxruntime
 
 from unfreeze.backend import thread_count
+from unfreeze.features.graph import calls
 from unfreeze.files import publish, replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
@@ -36,6 +38,9 @@ BATCHES = (1, 4, 16)
 TRIAL_SECONDS = 0.3
 
 KERAS_BATCH = 64
+
+ONLY_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint", "seed")
+"""Endings of settings of a layer that change nothing of what it computes in inference."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,18 @@ class Engine:
         self._prepared = True
         if self.choice and self.choice.why:
             return
-        wanted = _rows(self.model(sample[:COMPARED], training=False))  # Keras exports only what was called once
+        wanted = _rows(
+            self.model(sample[:COMPARED], training=False)
+        )  # Keras exports only what was called once
         problem = _no_onnx_here() or self._open()
         if not problem:
             problem = _difference(self._run_onnx(sample[:COMPARED]), wanted)
         if problem:
             self._session = None
             say(f"The frozen layers run in Keras, not in ONNX Runtime: {problem}")
-            self.choice = Choice(f"keras-{keras.__version__}-{keras.backend.backend()}", KERAS_BATCH, 1, why=problem)
+            self.choice = Choice(
+                f"keras-{keras.__version__}-{keras.backend.backend()}", KERAS_BATCH, 1, why=problem
+            )
         elif self.choice is None:
             self.choice = self._fastest(sample)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -149,16 +158,26 @@ class Engine:
 
 def model_sha256(model: keras.Model) -> str:
     """Name a model by what it computes: its layers, how they are connected, and their weights."""
-    layers = [(layer.name, type(layer).__name__, layer.get_config()) for layer in model.layers]
-    shape = json.dumps([layers, str(model.input_shape), model.output_names], sort_keys=True, default=str)
-    return hashlib.sha256(f"{shape} {weights_sha256(model)}".encode()).hexdigest()
+    made = {id(tensor): f"input {number} {tensor.shape}" for number, tensor in enumerate(model.inputs)}
+    steps = []
+    for call in calls(model):
+        config = {key: value for key, value in call.layer.get_config().items() if not key.endswith(ONLY_TRAINING)}
+        steps.append([type(call.layer).__name__, config, [made[id(tensor)] for tensor in call.inputs]])
+        made |= {id(tensor): f"{len(steps)}:{number}" for number, tensor in enumerate(call.outputs)}
+    steps.append([made[id(tensor)] for tensor in model.outputs])
+    graph = json.dumps(steps, sort_keys=True, default=str)
+    layers = dict.fromkeys(call.layer for call in calls(model))
+    weights = weights_sha256(layer for layer in layers if isinstance(layer, keras.Layer))
+    return hashlib.sha256(f"{graph} {weights}".encode()).hexdigest()
 
 
 def unpack(rows: np.ndarray, model: keras.Model) -> list[Any]:
     """Take rows apart into a model's several inputs; the reverse of what an engine does with several outputs."""
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    return [piece.reshape(-1, *shape) for piece, shape in zip(np.split(rows, ends, axis=1), shapes, strict=True)]
+    return [
+        piece.reshape(-1, *shape) for piece, shape in zip(np.split(rows, ends, axis=1), shapes, strict=True)
+    ]
 
 
 def row_shape(model: keras.Model) -> tuple[int, ...]:
@@ -198,5 +217,9 @@ def _export(model: keras.Model, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"
-        model.export(temporary, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # exporters look for names that newer NumPy and ONNX no longer have
+            model.export(temporary, format="onnx", verbose=False)
         publish(temporary, file)

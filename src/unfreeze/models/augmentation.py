@@ -17,8 +17,9 @@ def augmentation_layers(augment: Augmentation, seed: int) -> keras.Sequential:
         seed: of the layers' random numbers.
     """
     layers: list[keras.Layer] = []
-    if augment.flip:
-        layers.append(keras.layers.RandomFlip(augment.flip, seed=seed, name="flip"))
+    # Keras draws once for both axes of `horizontal_and_vertical`; each has its own chance here.
+    axes = augment.flip.split("_and_") if augment.flip else []
+    layers += [keras.layers.RandomFlip(axis, seed=seed + number, name=f"flip_{axis}") for number, axis in enumerate(axes)]
     if augment.rotation:
         layers.append(
             keras.layers.RandomRotation(augment.rotation, fill_mode="reflect", seed=seed, name="rotation")

@@ -62,3 +62,9 @@ def without_augmentation(classifier: keras.Model) -> keras.Model:
     features = backbone_of(classifier)(photo, training=False)
     probabilities = classifier.get_layer("head")(classifier.get_layer("pooling")(features))
     return keras.Model(photo, probabilities, name="classifier_without_augmentation")
+
+
+def feature_extractor(classifier: keras.Model) -> keras.Model:
+    """Give backbone and pooling of a classifier as one flat model from pixels to features, sharing every layer."""
+    backbone = backbone_of(classifier)
+    return keras.Model(backbone.input, classifier.get_layer("pooling")(backbone.output), name="feature_extractor")

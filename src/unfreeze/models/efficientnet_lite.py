@@ -124,7 +124,9 @@ def efficientnet_lite(
     for group in GROUPS:
         fixed_depth = group in (GROUPS[0], GROUPS[-1])
         for i in range(group.blocks if fixed_depth else math.ceil(group.blocks * spec.depth)):
-            x = _block(x, f"block{number}", group, _scaled(group.channels, spec.width), group.stride if i == 0 else 1)
+            x = _block(
+                x, f"block{number}", group, _scaled(group.channels, spec.width), group.stride if i == 0 else 1
+            )
             number += 1
 
     x = layers.Conv2D(HEAD_CHANNELS, 1, padding="same", use_bias=False, name="head_conv")(x)

@@ -72,7 +72,6 @@ def lineage(
     started_from: str,
     weights: str,
     phases: list[dict[str, Any]],
-    engine: str,
 ) -> dict[str, Any]:
     """Put together what `lineage.json` holds.
 
@@ -83,7 +82,6 @@ def lineage(
         started_from: hash of the whole model's weights before training.
         weights: the same afterwards, with the best epoch's weights.
         phases: what was trained in each phase.
-        engine: what ran the frozen layers.
     """
     about_parent = changed = None
     if parent:
@@ -107,7 +105,7 @@ def lineage(
         "weights_sha256_before": started_from,
         "weights_sha256": weights,
         "phases": phases,
-        "environment": environment(engine),
+        "environment": environment(config["engine"]),
     }
 
 
@@ -122,6 +120,20 @@ def settings(experiment: Experiment, seed: int, data: dict[str, Any]) -> dict[st
     content = experiment.model_dump(mode="json", exclude={"seeds"})
     data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
     return {**content, "kind": experiment.kind, "seed": seed, "data": data}
+
+
+def read_settings(run: RunFolder) -> Experiment:
+    """Read back the experiment that a run's `config.yaml` holds, with the run's own seed.
+
+    Raises:
+        RunError: it isn't there or isn't whole.
+    """
+    config = read_yaml(run.config)
+    try:
+        own = {key: config[key] for key in Experiment.model_fields if key != "seeds"}
+        return Experiment.model_validate({**own, "seeds": (config["seed"],)}, strict=False)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.config} is damaged ({error}). Run the experiment again with --force.") from error
 
 
 def differences(before: Any, after: Any, place: str = "") -> dict[str, tuple[Any, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unfreeze import progress
-from unfreeze.config import Augmentation, DataSettings
+from unfreeze.config import DataSettings, Experiment
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import Catalog, Photo, pixel_store, scan
 from unfreeze.data.inputs import Pixels
@@ -36,22 +36,22 @@ class SeriesPhotos:
         index = class_index(self.classes)
         return np.array([index[photo.label] for photo in photos], np.int32)
 
-    def pixels(
-        self,
-        photos: Sequence[Photo],
-        image_size: int,
-        resize: str,
-        augment: Augmentation | None = None,
-        view_seed: int = 0,
-        views: int = 1,
-    ) -> Pixels:
-        """Give photos as a network's input; see `Pixels`."""
+    def pixels(self, photos: Sequence[Photo], experiment: Experiment) -> Pixels:
+        """Give photos at the size that an experiment wants, as they are."""
+        return Pixels(self._store(experiment.image_size, experiment.resize), photos)
+
+    def training_pixels(self, photos: Sequence[Photo], experiment: Experiment) -> Pixels:
+        """Give photos at the size and in the views that an experiment trains on."""
+        store = self._store(experiment.image_size, experiment.resize)
+        return Pixels(store, photos, experiment.augment or None, experiment.view_seed, experiment.views)
+
+    def _store(self, image_size: int, resize: str) -> RowStore:
         if (image_size, resize) not in self._stores:
             store = pixel_store(cache_folder(), image_size, resize)
             if store.missing([photo.sha256 for photo in self.catalog.photos]):
                 scan(self.source, store, image_size, resize)
             self._stores[image_size, resize] = store
-        return Pixels(self._stores[image_size, resize], photos, augment, view_seed, views)
+        return self._stores[image_size, resize]
 
 
 def open_photos(settings: DataSettings, image_size: int) -> SeriesPhotos:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from unfreeze.config import Blocks, Experiment
+from unfreeze.config import Blocks
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
+from unfreeze.series.lineage import read_settings
 
 TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece")
 
@@ -38,18 +39,13 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
 
 
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
-    figures, config, lineage = read_json(run.metrics), read_yaml(run.config), read_json(run.lineage)
-    experiment = Experiment.model_validate(
-        {key: config[key] for key in Experiment.model_fields if key != "seeds"}
-        | {"seeds": (config["seed"],)},
-        strict=False,
-    )
+    figures, experiment, lineage = read_json(run.metrics), read_settings(run), read_json(run.lineage)
     val, test = figures["val"], figures["test"]
     unfreeze = experiment.phases[-1].unfreeze
     return {
         "name": experiment.name,
         "kind": experiment.kind,
-        "seed": config["seed"],
+        "seed": experiment.seeds[0],
         "path": run.path.relative_to(out.path).as_posix(),
         "backbone": experiment.backbone,
         "fraction": experiment.fraction,

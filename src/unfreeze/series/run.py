@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from unfreeze.config import Experiment, Recipe
+from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import RecipeError, RunError
+from unfreeze.features.frozen import FrozenLayers
 from unfreeze.progress import say
 from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
+from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
 from unfreeze.series.folders import SeriesFolder, file_sha256
 from unfreeze.series.lineage import ensure_same, find_parent, settings
@@ -49,7 +52,8 @@ def run(
         UnfreezeError: one of its kinds; the message says what is wrong and what to do.
     """
     recipe = complete_recipe(recipe, data, seeds, overrides)
-    experiments = with_parents(resolve(recipe), only)
+    series = resolve(recipe)
+    experiments = with_parents(series, only)
     check_layers(experiments)
     folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
 
@@ -59,7 +63,9 @@ def run(
     claim(folder, recipe, experiments, photos)
     ensure_usable(photos.catalog, photos.splits, allow_bad)
 
+    frozen = FrozenLayers(cache_folder())
     for experiment in experiments:
+        division = Division(experiment, series, frozen)
         for seed in experiment.seeds:
             target = folder.run(experiment.name, seed)
             if target.is_trained:
@@ -67,9 +73,9 @@ def run(
                 continue
             siblings = {other.name: folder.run(other.name, seed) for other in experiments}
             parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
-            train_experiment(experiment, seed, parent, photos, target, folder.events(experiment.name, seed))
+            train_experiment(experiment, seed, parent, photos, division, target, folder.events(experiment.name, seed))
 
-    evaluate_on_test(trained_runs(folder), photos, folder, why=f"final figures of {recipe.name}")
+    evaluate_on_test(trained_runs(folder), photos, series, frozen, folder, why=f"final figures of {recipe.name}")
     write_results(folder, describe(photos))
     save_pictures(folder.path)
     return load_results(folder.path)
@@ -108,6 +114,7 @@ def claim(
             f"{folder.path} holds results on other photos or another split: its splits.csv is not what "
             f"{photos.source.name} gives now. {ways_out}"
         )
+
     for experiment in experiments:
         for seed in experiment.seeds:
             target = folder.run(experiment.name, seed)

@@ -1,0 +1,143 @@
+"""What frozen layers make of photos: computed once a photo and view, kept on disk, shared by all who need it.
+
+A chain of stages leads from pixels to where an experiment's trained layers begin. Each stage is a part of the network
+that no training of this experiment changes:
+
+    pixels -> stage 1 -> [7, 7, 192] -> stage 2 -> [1280]
+                         fine-tuning of the last block trains on these
+                                                   a new head trains on these
+
+A row is found again by all that it depends on: the photo's bytes and view (its key), and the stages with their
+weights, the engine, the precision and the way the pixels were made (its folder's name). Nothing can go stale.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from unfreeze.data.inputs import Pixels
+from unfreeze.data.store import RowStore
+from unfreeze.data.threads import in_order
+from unfreeze.errors import UnfreezeError
+from unfreeze.features.engine import Engine, row_shape
+from unfreeze.progress import task
+
+CHUNK = 16
+"""Photos that one thread takes through all stages at a time."""
+
+
+class Activations:
+    """Photos as the last stage of a chain gives them, in the views of `pixels`.
+
+    Args:
+        pixels: photos and views that the chain starts from.
+        stages: engines, each running on the rows of the one before.
+        keep: for each stage, whether its rows stay on disk; the last stage's always do.
+        precision: `float16` or `float32`, of the rows on disk and between stages.
+        cache: folder of all activations.
+    """
+
+    def __init__(
+        self, pixels: Pixels, stages: Sequence[Engine], keep: Sequence[bool], precision: str, cache: Path
+    ):
+        self._pixels, self._stages, self._precision, self._cache = pixels, stages, np.dtype(precision), cache
+        self._keep = [*keep[:-1], True]
+        self._stores: list[RowStore] = []
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self._pixels)
+
+    def take(self, indices: np.ndarray, epoch: int = 0) -> np.ndarray:
+        """Give these photos' rows as `epoch` (from 0) sees them, [len(indices), ...], in the stored precision."""
+        return self._stores[-1].take(self._places[epoch % self._pixels.views][indices])
+
+    def missing(self) -> int:
+        """Count the photos and views that `compute` would have to compute, as far as is known without running."""
+        if any(engine.choice is None for engine in self._stages):
+            return len(self._pixels) * self._pixels.views
+        self._open()
+        return sum(len(indices) for _, indices in self._missing())
+
+    def compute(self) -> "Activations":
+        """Compute what is not on disk yet; afterwards rows can be taken.
+
+        Raises:
+            UnfreezeError: numbers too large for float16.
+        """
+        if any(engine.choice is None for engine in self._stages):
+            self._prepare()
+        self._open()
+        if any(True for _ in self._missing()):
+            self._prepare()  # compares with Keras, and may choose another engine than last time
+            self._open()
+            self._fill()
+        views = range(self._pixels.views)
+        self._places = [self._stores[-1].locate(self._pixels.keys(view)) for view in views]
+        return self
+
+    def _fill(self) -> None:
+        chunks = list(self._missing())
+        workers = min(engine.choice.workers for engine in self._stages if engine.choice)
+        with ExitStack() as writing:
+            writers = [writing.enter_context(store.writer()) for store in self._stores]
+            advance = writing.enter_context(
+                task("Running frozen layers", sum(len(chunk) for _, chunk in chunks))
+            )
+            for (view, chunk), results in zip(
+                chunks, in_order(self._run_chunk, chunks, workers), strict=True
+            ):
+                for keep, writer, rows in zip(self._keep, writers, results, strict=True):
+                    if keep and rows is not None:
+                        for key, row in zip(self._pixels.keys(view, chunk), rows, strict=True):
+                            writer.add(key, row)
+                advance(len(chunk))
+
+    def _run_chunk(self, chunk: tuple[int, np.ndarray]) -> list[np.ndarray | None]:
+        """Take photos through the stages, beginning behind the last one whose rows are on disk."""
+        view, indices = chunk
+        keys = self._pixels.keys(view, indices)
+        results: list[np.ndarray | None] = [None] * len(self._stages)
+        done = [depth for depth, store in enumerate(self._stores) if not store.missing(keys)]
+        first = done[-1] + 1 if done else 0
+        rows = self._stores[first - 1].read(keys) if first else self._pixels.take(indices, view)
+        for depth in range(first, len(self._stages)):
+            rows = results[depth] = self._rounded(self._stages[depth].run(rows))
+        return results
+
+    def _rounded(self, rows: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            rounded = rows.astype(self._precision)
+        if self._precision == np.float16 and not np.isfinite(rounded).all():
+            raise UnfreezeError(
+                f"Activations up to {np.abs(rows).max():.3g} are too large for float16, which ends at 65504. "
+                "Keep them whole: add `precision: float32` to the recipe, or --set precision=float32."
+            )
+        return rounded
+
+    def _missing(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Give view and photos of everything that the last stage has no row for, in chunks."""
+        for view in range(self._pixels.views):
+            keys = self._pixels.keys(view)
+            absent = set(self._stores[-1].missing(keys))
+            indices = np.array([index for index, key in enumerate(keys) if key in absent], np.int64)
+            for start in range(0, len(indices), CHUNK):
+                yield view, indices[start : start + CHUNK]
+
+    def _prepare(self) -> None:
+        rows = self._pixels.take(np.arange(min(CHUNK, len(self))))
+        for engine in self._stages:
+            engine.prepare(rows)
+            rows = self._rounded(engine.run(rows))
+
+    def _open(self) -> None:
+        """Open the folder of each stage: it is named by all that its rows depend on beside photo and view."""
+        self._stores = []
+        recipe: list[str] = [self._pixels.name, self._precision.name]
+        for engine in self._stages:
+            recipe += [engine.sha256, engine.choice.engine if engine.choice else ""]
+            folder = self._cache / hashlib.sha256(" ".join(recipe).encode()).hexdigest()[:32]
+            self._stores.append(RowStore(folder, row_shape(engine.model), self._precision))
