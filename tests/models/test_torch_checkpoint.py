@@ -41,7 +41,7 @@ def test_reads_what_pytorch_wrote():
 def test_another_hash_is_refused_before_reading(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
-    with pytest.raises(BackboneError, match="not the published one: its SHA-256 is .*, expected 00") as error:
+    with pytest.raises(BackboneError, match=r"not the published one: its SHA-256 is .*, expected 00") as error:
         load_torch_checkpoint(path, "00")
     assert str(path) in str(error.value)
 
@@ -107,15 +107,7 @@ def tensor_pickle(count: int, offset: int, shape: tuple[int, ...], strides: tupl
     def plain(value: object) -> bytes:
         return pickle.dumps(value, protocol=2)[2:-1]  # without the protocol's number and the final stop
 
-    storage = (
-        b"("
-        + plain("storage")
-        + b"ctorch\nFloatStorage\n"
-        + plain("0")
-        + plain("cpu")
-        + plain(count)
-        + b"NtQ"
-    )
+    storage = b"(" + plain("storage") + b"ctorch\nFloatStorage\n" + plain("0") + plain("cpu") + plain(count) + b"NtQ"
     arguments = plain(offset) + plain(shape) + plain(strides) + b"\x89" + b"ccollections\nOrderedDict\n)R"
     tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + arguments + b"tR"
     return b"\x80\x02}" + plain("weight") + tensor + b"s."

@@ -1,9 +1,11 @@
 """Which layers `unfreeze` means, on a network of each naming scheme, and freezing them."""
 
+from itertools import pairwise
+
 import keras
 import pytest
-
 from tests.networks import network
+
 from unfreeze.config import Blocks
 from unfreeze.errors import LayerError
 from unfreeze.models.blocks import find_blocks
@@ -84,7 +86,7 @@ def test_names_and_blocks(name, unfreeze, first):
 def test_blocks_are_all_found(name, count):
     blocks = find_blocks(network(name))
     assert len(blocks) == len({block.name for block in blocks}) == count
-    for block, following in zip(blocks, blocks[1:], strict=False):
+    for block, following in pairwise(blocks):
         assert block.first <= block.last < following.first
 
 
@@ -147,7 +149,7 @@ def test_what_is_not_there(unfreeze, message):
 def test_network_without_blocks():
     photo = keras.Input((8, 8, 3))
     model = keras.Model(photo, keras.layers.Conv2D(4, 3, name="only")(photo), name="tiny")
-    with pytest.raises(LayerError, match="tiny's layers don't tell its blocks. Give the number of layers"):
+    with pytest.raises(LayerError, match=r"tiny's layers don't tell its blocks. Give the number of layers"):
         unfrozen_layers(model, Blocks(blocks=1))
     assert unfrozen_layers(model, "only") == ["only"]
 

@@ -10,9 +10,7 @@ from unfreeze.models.weights import weights_sha256
 
 def small_model() -> keras.Model:
     photo = keras.Input((4, 4, 3))
-    x = keras.layers.Conv2D(2, 3, name="convolution", kernel_initializer=keras.initializers.HeNormal(seed=1))(
-        photo
-    )
+    x = keras.layers.Conv2D(2, 3, name="convolution", kernel_initializer=keras.initializers.HeNormal(seed=1))(photo)
     return keras.Model(photo, keras.layers.BatchNormalization(name="bn")(x))
 
 

@@ -44,9 +44,7 @@ def calls(model: keras.Model) -> list[Call]:
     """
     return [
         Call(node.operation, tuple(node.input_tensors), tuple(node.output_tensors))
-        for _, nodes in sorted(
-            model._nodes_by_depth.items(), reverse=True
-        )  # Keras has no public way to the calls
+        for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True)  # Keras has no public way to the calls
         for node in nodes
         if not node.is_input
     ]
@@ -71,6 +69,4 @@ def _macs(layer: Any, output_shape: tuple[int, ...]) -> int:
     if isinstance(layer, keras.Model):
         return sum(_macs(inner, inner.output.shape) for inner in layer.layers if inner.weights)
     positions = math.prod(output_shape[1:-1])
-    return positions * sum(
-        math.prod(weight.shape) for weight in getattr(layer, "weights", []) if len(weight.shape) > 1
-    )
+    return positions * sum(math.prod(weight.shape) for weight in getattr(layer, "weights", []) if len(weight.shape) > 1)

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from unfreeze.data.photos import decode, resize
+from unfreeze import progress
+from unfreeze.backend import load_keras
+from unfreeze.data.photos import decode, first_bytes, resize
 from unfreeze.data.sources import photo_files
-from unfreeze.errors import PhotoError, RunError
+from unfreeze.errors import DataError, PhotoError, RunError
+from unfreeze.inference.finished import finished_run
 
 TOP = 5
 BATCH = 32
@@ -41,42 +44,44 @@ class Predictor:
     """A trained model with its class names and the way it wants its photos.
 
     Args:
-        run: a RUN folder, `OUT/experiments/NAME/seed-K`.
+        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
 
     Raises:
-        RunError: the folder holds no finished run.
+        RunError: there is no finished run, or its files are damaged.
     """
 
-    def __init__(self, run: Path):
-        from unfreeze.backend import load_keras
-
+    def __init__(self, run: str | Path):
         load_keras()
         import keras
 
+        self.run = finished_run(run)
         try:
-            self.classes: tuple[str, ...] = tuple(
-                json.loads((run / "classes.json").read_text(encoding="utf-8"))
-            )
-            config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-            self._size, self._resize = config["image_size"], config["resize"]
-            self._model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            raise RunError(
-                f"{run} can't be loaded ({error}). Call `unfreeze run` or `train` again."
-            ) from error
+            self.classes: tuple[str, ...] = tuple(json.loads((self.run / "classes.json").read_text(encoding="utf-8")))
+            config = yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))
+            self._size, self._resize = int(config["image_size"]), str(config["resize"])
+            self._model: Any = keras.saving.load_model(self.run / "model.keras", compile=False, safe_mode=True)
+            if self._model.output_shape[-1] != len(self.classes):
+                raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
+        except Exception as error:  # Keras raises nearly anything on a damaged file
+            raise RunError(f"{self.run} can't be loaded ({error}). Run the experiment again with --force.") from error
 
     def predict(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> list[Prediction]:
         """Predict photos; the order is that of the call, folders sorted and with all that lies below them.
 
         Args:
-            paths: of photos and folders.
+            paths: of photos and folders. A photo that is not there or can't be read gets a prediction with `error`.
             top: likeliest classes to give for each photo.
+
+        Raises:
+            DataError: a folder holds no photo or can't be read.
         """
         given = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = [file for path in given for file in photo_files(Path(path))]
+        files = [file for path in given for file in _files(Path(path))]
         predictions = []
-        for start in range(0, len(files), BATCH):
-            predictions += self._predict_files(files[start : start + BATCH], top)
+        with progress.task("Predicting", len(files)) as advance:
+            for start in range(0, len(files), BATCH):
+                predictions += self._predict_files(files[start : start + BATCH], top)
+                advance(len(predictions) - start)
         return predictions
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
@@ -90,34 +95,56 @@ class Predictor:
         """
         return self._model.predict(pixels, batch_size=BATCH, verbose=0)
 
-    def read(self, file: Path) -> np.ndarray:
-        """Decode and resize a photo as this model wants it: uint8 [size, size, 3].
-
-        Raises:
-            PhotoError: it is no usable photo.
-        """
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise PhotoError(f"can't be read: {error.strerror or error}") from error
-        return resize(decode(data), self._size, self._resize)
+    def resize(self, pixels: np.ndarray) -> np.ndarray:
+        """Resize a decoded photo, uint8 [height, width, 3], as this model wants it: uint8 [size, size, 3]."""
+        return resize(pixels, self._size, self._resize)
 
     def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
         errors: dict[int, str] = {}
         for number, file in enumerate(files):
             try:
-                pixels[number] = self.read(file)
+                pixels[number] = self.resize(decode(read_file(file)))
             except PhotoError as error:
                 errors[number] = str(error)
         rows = iter(self.probabilities(np.stack(list(pixels.values()))) if pixels else ())
         return [
-            Prediction(str(file), (), errors[number])
-            if number in errors
-            else self._top(file, next(rows), top)
+            Prediction(str(file), (), errors[number]) if number in errors else self._top(file, next(rows), top)
             for number, file in enumerate(files)
         ]
 
     def _top(self, file: Path, probabilities: np.ndarray, count: int) -> Prediction:
         order = np.argsort(-probabilities, kind="stable")[:count]
         return Prediction(str(file), tuple((self.classes[i], float(probabilities[i])) for i in order))
+
+
+def load(run: str | Path) -> Predictor:
+    """Open a finished run for predictions.
+
+    Args:
+        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
+
+    Raises:
+        RunError: there is no finished run, or its files are damaged.
+    """
+    return Predictor(run)
+
+
+def read_file(file: Path) -> bytes:
+    """Read a file that should be a photo.
+
+    Raises:
+        PhotoError: it can't be read, or must not be because it is too large; the message is the reason.
+    """
+    try:
+        first_bytes(file)
+        return file.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"can't be read: {error.strerror or error}") from error
+
+
+def _files(path: Path) -> list[Path]:
+    files = photo_files(path)
+    if not files:
+        raise DataError(f"{path} holds no photo, nor does any folder below it.")
+    return files

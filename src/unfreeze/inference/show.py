@@ -1,10 +1,11 @@
 """Random photos of a data set with what a finished run says about them."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,10 +13,11 @@ import yaml
 
 from unfreeze.data.photos import decode
 from unfreeze.data.sources import open_source
-from unfreeze.data.splits import read_splits
+from unfreeze.data.splits import SplitRow, read_splits
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.errors import DataError, PhotoError, RunError
-from unfreeze.inference.predictor import Predictor
+from unfreeze.inference.finished import finished_run
+from unfreeze.inference.predictor import Predictor, read_file
 from unfreeze.report.gallery import PredictedPhoto, gallery
 from unfreeze.report.pictures import save_picture
 from unfreeze.report.style import Picture
@@ -37,13 +39,33 @@ class Shown:
     picture: Picture
 
     def save(self, path: str | Path) -> None:
-        """Write the picture as PNG."""
-        save_picture(self.picture, Path(path))
+        """Write the picture as PNG; folders that are missing are made."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(self.picture, path)
 
     def to_json(self) -> dict[str, Any]:
         """The photos as `unfreeze show --json` prints them."""
         keys = ("path", "label", "predicted", "probability")
         return {"photos": [{key: getattr(photo, key) for key in keys} for photo in self.photos]}
+
+
+class _Candidate(NamedTuple):
+    """A photo that may be drawn: where it lies in its data set and on this machine."""
+
+    path: str
+    label: str
+    split: str | None
+    file: Path
+
+
+class _Drawn(NamedTuple):
+    """A photo that was drawn: as it is shown, as the model takes it, and the hash of its file."""
+
+    candidate: _Candidate
+    pixels: np.ndarray
+    resized: np.ndarray
+    sha256: str
 
 
 def show(
@@ -54,7 +76,7 @@ def show(
     count: int = 1,
     seed: int | None = None,
 ) -> Shown:
-    """Draw random photos and predict them.
+    """Draw random photos and predict them. Photos of the run's test set that are shown go on record.
 
     Args:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`.
@@ -68,66 +90,92 @@ def show(
         RunError: no such finished run.
         DataError: no such split, class or photo.
     """
-    run = Path(run)
-    predictor = Predictor(run)
     if split not in SPLITS:
-        raise DataError(f"--split {split}: there is no such split; there are {', '.join(SPLITS)}.")
-    candidates = _own_photos(run, split) if data is None else _other_photos(data, split)
-    if not candidates:
-        raise DataError(f"There is no photo in the split {split}.")
-    labels = sorted({candidate[1] for candidate in candidates})
-    if label is not None and label not in labels:
-        raise DataError(f"--class {label}: {split} has no such class; there are {', '.join(labels)}.")
-    wanted = [candidate for candidate in candidates if label in (None, candidate[1])]
+        raise DataError(f"There is no split {split}; there are {', '.join(SPLITS)}.")
+    run = finished_run(run).resolve()
+    out = run.parents[2] if len(run.parents) > 2 else run
+    rows = read_splits(out / "splits.csv") if (out / "splits.csv").is_file() else ()
+    everything = _own_photos(out, rows) if data is None else _other_photos(data)
+    wanted = _of_class(_of_split(everything, split), label, split)
     random.Random(seed).shuffle(wanted)
-    photos = _predict(predictor, wanted, count)
-    if data is None and split == "test":
-        out = run.resolve().parents[2]
-        record_test_read(
-            out / "test_reads.jsonl", "unfreeze show", [str(run.resolve().relative_to(out))], len(photos)
-        )
+    predictor = Predictor(run)
+    drawn = _read(predictor, wanted, count)
+    _record(out, run, rows, drawn)
+    photos = _predict(predictor, drawn)
     return Shown(tuple(photos), gallery(photos))
 
 
-def _own_photos(run: Path, split: str) -> list[tuple[str, str, Path]]:
-    """Give path, label and file of the photos of the run's own data set."""
-    out = run.resolve().parents[2]
+def _own_photos(out: Path, rows: Sequence[SplitRow]) -> list[_Candidate]:
     try:
-        recipe = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))
-        rows = read_splits(out / "splits.csv")
-    except OSError as error:
+        data = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["data"]
+        source, validated_on_test = str(data["source"]), data["validation"] == "test"
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        rows, source, validated_on_test = (), "", False
+    if not rows:
         raise RunError(
-            f"{out} does not say which photos {run} was trained on ({error}). Name them with --data."
-        ) from error
-    root = open_source(recipe["data"]["source"]).root
-    if recipe["data"].get("validation") == "test" and split == "val":
-        split = "test"
-    return [(row.path, row.label, root / row.path) for row in rows if row.split == split]
-
-
-def _other_photos(data: str | Path, split: str) -> list[tuple[str, str, Path]]:
-    items = open_source(data).items
-    return [(item.path, item.label, item.file) for item in items if item.split in (None, split)]
-
-
-def _predict(
-    predictor: Predictor, candidates: Sequence[tuple[str, str, Path]], count: int
-) -> list[PredictedPhoto]:
-    photos = []
-    for path, label, file in candidates:
-        if len(photos) == count:
-            break
-        try:
-            resized, pixels = predictor.read(file), decode(file.read_bytes())
-        except PhotoError:
-            continue  # a data set of somebody's own may hold bad files; there are others to show
-        probabilities = predictor.probabilities(resized[np.newaxis])[0]
-        best = int(probabilities.argmax())
-        photos.append(
-            PredictedPhoto(_small(pixels), label, predictor.classes[best], float(probabilities[best]), path)
+            f"{out} does not say which photos the run was trained on: its recipe.yaml or splits.csv is missing or "
+            "damaged. Name a data set with --data."
         )
-    if not photos:
-        raise DataError("None of the photos can be read.")
+    root = open_source(source).root
+    own = [_Candidate(row.path, row.label, row.split, root / row.path) for row in rows]
+    if validated_on_test:
+        own += [candidate._replace(split="val") for candidate in own if candidate.split == "test"]
+    return own
+
+
+def _other_photos(data: str | Path) -> list[_Candidate]:
+    return [_Candidate(item.path, item.label, item.split, item.file) for item in open_source(data).items]
+
+
+def _of_split(candidates: Sequence[_Candidate], split: str) -> list[_Candidate]:
+    found = [candidate for candidate in candidates if candidate.split in (None, split)]
+    if not found:
+        there = [name for name in SPLITS if any(candidate.split == name for candidate in candidates)]
+        raise DataError(f"There are no photos in the split {split}; there are some in {', '.join(there)}.")
+    return found
+
+
+def _of_class(candidates: Sequence[_Candidate], label: str | None, split: str) -> list[_Candidate]:
+    found = [candidate for candidate in candidates if label in (None, candidate.label)]
+    if not found:
+        labels = sorted({candidate.label for candidate in candidates})
+        raise DataError(f"There is no class {label} in {split}; there are {', '.join(labels)}.")
+    return found
+
+
+def _read(predictor: Predictor, candidates: Sequence[_Candidate], count: int) -> list[_Drawn]:
+    """Decode the first photos that can be; others take the place of bad ones."""
+    drawn = []
+    reason = ""
+    for candidate in candidates:
+        try:
+            data = read_file(candidate.file)
+            pixels = decode(data)
+        except PhotoError as error:
+            reason = f"{candidate.file} {error}"
+            continue
+        sha256 = hashlib.sha256(data).hexdigest()
+        drawn.append(_Drawn(candidate, _small(pixels), predictor.resize(pixels), sha256))
+        if len(drawn) == count:
+            break
+    if not drawn:
+        raise DataError(f"None of the {len(candidates)} photos can be read: {reason}.")
+    return drawn
+
+
+def _record(out: Path, run: Path, rows: Sequence[SplitRow], drawn: Sequence[_Drawn]) -> None:
+    """Record the test photos among those drawn; known by their content, since any data set may hold copies of them."""
+    test = {row.sha256 for row in rows if row.split == "test"}
+    seen = sum(photo.sha256 in test for photo in drawn)
+    if seen:
+        record_test_read(out / "test_reads.jsonl", "unfreeze show", [run.relative_to(out).as_posix()], seen)
+
+
+def _predict(predictor: Predictor, drawn: Sequence[_Drawn]) -> list[PredictedPhoto]:
+    photos = []
+    for photo, row in zip(drawn, predictor.probabilities(np.stack([photo.resized for photo in drawn])), strict=True):
+        best, (path, label, *_) = int(row.argmax()), photo.candidate
+        photos.append(PredictedPhoto(photo.pixels, label, predictor.classes[best], float(row[best]), path))
     return photos
 
 

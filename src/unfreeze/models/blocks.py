@@ -59,9 +59,7 @@ def find_blocks(backbone: keras.Model) -> list[Block]:
         first.setdefault(name, position)
         last[name] = position
     if closed_by_name:
-        stem = [
-            i for i in range(min(last.values())) if isinstance(backbone.layers[i], keras.layers.MaxPooling2D)
-        ]
+        stem = [i for i in range(min(last.values())) if isinstance(backbone.layers[i], keras.layers.MaxPooling2D)]
         ends = [stem[-1], *last.values()]
         first = {name: end + 1 for name, end in zip(last, ends, strict=False)}
     return [Block(name, first[name], last[name]) for name in first]

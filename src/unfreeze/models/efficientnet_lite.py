@@ -40,25 +40,25 @@ class Variant:
 
 VARIANTS = (
     Variant(
-        1.0,
-        1.0,
-        224,
-        "efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        width=1.0,
+        depth=1.0,
+        image_size=224,
+        checkpoint="efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     ),
     Variant(
-        1.0,
-        1.1,
-        240,
-        "efficientnet-lite1-77cc7160.pth",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        width=1.0,
+        depth=1.1,
+        image_size=240,
+        checkpoint="efficientnet-lite1-77cc7160.pth",
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     ),
     Variant(
-        1.1,
-        1.2,
-        260,
-        "efficientnet-lite2-9656183e.pth",
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        width=1.1,
+        depth=1.2,
+        image_size=260,
+        checkpoint="efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 )
 
@@ -124,9 +124,7 @@ def efficientnet_lite(
     for group in GROUPS:
         fixed_depth = group in (GROUPS[0], GROUPS[-1])
         for i in range(group.blocks if fixed_depth else math.ceil(group.blocks * spec.depth)):
-            x = _block(
-                x, f"block{number}", group, _scaled(group.channels, spec.width), group.stride if i == 0 else 1
-            )
+            x = _block(x, f"block{number}", group, _scaled(group.channels, spec.width), group.stride if i == 0 else 1)
             number += 1
 
     x = layers.Conv2D(HEAD_CHANNELS, 1, padding="same", use_bias=False, name="head_conv")(x)
@@ -156,14 +154,12 @@ def _block(x: keras.KerasTensor, name: str, group: Group, channels: int, stride:
     """Inverted residual block (https://arxiv.org/abs/1801.04381): expand, filter each channel, project."""
     block_input, channels_in = x, x.shape[-1]
     if group.expansion > 1:
-        x = layers.Conv2D(
-            channels_in * group.expansion, 1, padding="same", use_bias=False, name=f"{name}_expand_conv"
-        )(x)
+        x = layers.Conv2D(channels_in * group.expansion, 1, padding="same", use_bias=False, name=f"{name}_expand_conv")(
+            x
+        )
         x = _normalize(x, f"{name}_expand_bn")
         x = layers.ReLU(6.0, name=f"{name}_expand_relu")(x)
-    x = layers.DepthwiseConv2D(
-        group.kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_dwconv"
-    )(x)
+    x = layers.DepthwiseConv2D(group.kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_dwconv")(x)
     x = _normalize(x, f"{name}_bn")
     x = layers.ReLU(6.0, name=f"{name}_relu")(x)
     x = layers.Conv2D(channels, 1, padding="same", use_bias=False, name=f"{name}_project_conv")(x)

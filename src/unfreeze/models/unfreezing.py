@@ -107,9 +107,7 @@ def _row(backbone: keras.Model, block: Block) -> FreezePlanRow:
         name=block.name,
         layers=len(layers),
         parameters=sum(math.prod(weight.shape) for layer in layers for weight in layer.weights),
-        trainable_parameters=sum(
-            math.prod(weight.shape) for layer in layers for weight in layer.trainable_weights
-        ),
+        trainable_parameters=sum(math.prod(weight.shape) for layer in layers for weight in layer.trainable_weights),
     )
 
 
