@@ -8,6 +8,7 @@ import argparse
 import csv
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -36,7 +37,7 @@ def main() -> None:
         chosen = [row for row in rows if row["split"] == split]
         if split != "train":
             return chosen
-        pool = {name: sum(row["label"] == name and row["split"] in ("train", "val") for row in rows) for name in classes}
+        pool = Counter(row["label"] for row in rows if row["split"] in ("train", "val"))
         return [row for row in chosen if int(row["rank"]) < max(1, int(fraction * pool[row["label"]] + 1e-9))]
 
     def dataset(chosen: list[dict[str, str]], size: int, batch: int, shuffle: bool) -> tf.data.Dataset:

@@ -91,7 +91,8 @@ def report(runs: list[dict]) -> None:
     median = {side: statistics.median(run["wall"] for run in runs if run["side"] == side) for side in sides}
     print("\nside             seconds (median)   plain Keras tuned / side   out of the box / side")
     for side in sides:
-        ratios = [f"{median[plain] / median[side]:.2f}" if plain in median else "-" for plain in ("tuned", "out_of_the_box")]
+        plain = ("tuned", "out_of_the_box")
+        ratios = [f"{median[name] / median[side]:.2f}" if name in median else "-" for name in plain]
         print(f"{side:<16} {median[side]:>16.1f} {ratios[0]:>26} {ratios[1]:>23}")
     print("\ntest accuracy, mean (and each seed)")
     for name in runs[0]["accuracies"]:

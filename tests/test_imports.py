@@ -57,21 +57,29 @@ def test_imports_point_downwards(file):
     ids=lambda file: file.name,
 )
 def test_results_are_read_without_keras(file):
-    assert not any(
-        module.split(".")[0] in ("keras", "tensorflow", "jax", "torch") for module in imports(file)
-    )
+    assert not any(module.split(".")[0] in ("keras", "tensorflow", "jax", "torch") for module in imports(file))
 
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
         if file.name not in ("backend.py", "environment.py"):
-            assert not any(
-                module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)
-            ), file
+            assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
 
 
 def test_importing_is_instant():
-    slow = "numpy keras tensorflow pydantic rich matplotlib sklearn statsmodels scipy cv2 onnxruntime".split()
+    slow = ["numpy", "keras", "tensorflow", "pydantic", "rich", "matplotlib", "sklearn", "statsmodels", "cv2"]
+        "numpy",
+        "keras",
+        "tensorflow",
+        "pydantic",
+        "rich",
+        "matplotlib",
+        "sklearn",
+        "statsmodels",
+        "scipy",
+        "cv2",
+        "onnxruntime",
+    ]
     code = f"import sys, unfreeze.cli.verbs; print([name for name in {slow} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

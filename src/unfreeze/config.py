@@ -135,9 +135,7 @@ class Settings(Section):
     @classmethod
     def _changes_something(cls, value: Augmentation | Literal[False]) -> Augmentation | Literal[False]:
         if value and not (value.flip or value.rotation or value.zoom or value.height or value.width):
-            raise ValueError(
-                "nothing is changed; set one of flip, rotation, zoom, height, width, or say false"
-            )
+            raise ValueError("nothing is changed; set one of flip, rotation, zoom, height, width, or say false")
         return value
 
     @field_validator("seeds", "phases", mode="before")

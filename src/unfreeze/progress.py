@@ -37,7 +37,8 @@ class _Silent:
         pass
 
 
-_reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())
+_reporter: ContextVar[Reporter] = ContextVar("reporter")
+_SILENT = _Silent()
 
 
 @contextmanager
@@ -52,9 +53,9 @@ def reporting_to(reporter: Reporter) -> Iterator[None]:
 
 def task(title: str, total: int) -> AbstractContextManager[Advance]:
     """Open a task of `total` steps with the current reporter."""
-    return _reporter.get().task(title, total)
+    return _reporter.get(_SILENT).task(title, total)
 
 
 def say(message: str) -> None:
     """Show one line of news with the current reporter."""
-    _reporter.get().say(message)
+    _reporter.get(_SILENT).say(message)

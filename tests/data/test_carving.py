@@ -17,9 +17,7 @@ SHARES = st.sampled_from([Fraction(1, 100), Fraction(3, 20), Fraction(1, 4), Fra
 
 
 def photo(number: int, label: str = "a", stratum: str = "") -> Photo:
-    return Photo(
-        f"{label}/{number:05}.jpg", Path(), label, None, stratum or label, f"{label}{number}", "", 1, 1
-    )
+    return Photo(f"{label}/{number:05}.jpg", Path(), label, None, stratum or label, f"{label}{number}", "", 1, 1)
 
 
 def largest_remainder(sizes: list[int], share: Fraction) -> list[int]:

@@ -88,9 +88,7 @@ def test_other_sizes_have_other_stores(tmp_path: Path) -> None:
     assert pixel_store(tmp_path, 32, "squash").folder != pixel_store(tmp_path, 64, "squash").folder
 
 
-def test_equal_pixels_in_other_files_have_the_same_pixel_hash(
-    encode_photo: Encode, make_photos: Make
-) -> None:
+def test_equal_pixels_in_other_files_have_the_same_pixel_hash(encode_photo: Encode, make_photos: Make) -> None:
     root = make_photos({"cat": 1, "dog": 1})
     (root / "dog" / "twin.bmp").write_bytes(encode_photo(0, "BMP"))
     cat, _, twin = scanned(root).photos

@@ -20,9 +20,7 @@ def test_check_reads_a_folder(
     assert found["classes"] == {"cat": 9, "dog": 10}
     assert found["splits"] == {"train": 12, "val": 2, "test": 4, "left_out": 1}
     assert found["bad"] == [{"path": "train/dog/bad.jpg", "reason": "is empty"}]
-    assert found["twins"] == [
-        {"paths": ["test/cat/000.png", "train/dog/twin.bmp"], "splits": ["test", "train"]}
-    ]
+    assert found["twins"] == [{"paths": ["test/cat/000.png", "train/dog/twin.bmp"], "splits": ["test", "train"]}]
     assert (found["smallest"], found["largest"]) == ([40, 30], [40, 30])
     assert found["problems"] == []
 

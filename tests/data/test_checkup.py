@@ -104,8 +104,7 @@ def test_a_test_split_without_a_usable_photo_is_not_replaced() -> None:
     splits = split(catalog, 0.15, 0)
     assert splits.counts()["test"] == 0
     assert problems(catalog, splits) == [
-        "In another split but not in test: the class pear, plum. "
-        "Add photos of it there, or remove it everywhere."
+        "In another split but not in test: the class pear, plum. Add photos of it there, or remove it everywhere."
     ]
 
 

@@ -16,9 +16,7 @@ from unfreeze.errors import PhotoError
 
 RNG = np.random.default_rng(0)
 PIXELS = np.asarray(
-    Image.fromarray(RNG.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize(
-        (60, 45), Image.Resampling.BICUBIC
-    )
+    Image.fromarray(RNG.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((60, 45), Image.Resampling.BICUBIC)
 )
 
 
@@ -126,8 +124,7 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, *chunks: t
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     body = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     parts = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in body
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in body
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
@@ -138,9 +135,7 @@ def test_16_bit_colour_is_reduced_to_8_bits() -> None:
 
 
 def test_transparent_value_of_16_bit_grey_is_white() -> None:
-    found = decode(
-        png(3, 1, 16, 0, b"\0" + struct.pack(">3H", 0, 1000, 65535), (b"tRNS", struct.pack(">H", 1000)))
-    )
+    found = decode(png(3, 1, 16, 0, b"\0" + struct.pack(">3H", 0, 1000, 65535), (b"tRNS", struct.pack(">H", 1000))))
     np.testing.assert_array_equal(found[0, :, 0], [0, 255, 255])
 
 
@@ -254,17 +249,13 @@ def test_pillows_warnings_stay_inside_in_many_threads(monkeypatch: pytest.Monkey
         Image.open(io.BytesIO(encode(PIXELS, "PNG")))
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "size"), [(300, 300, 224), (348, 464, 224), (50, 90, 64), (30, 20, 64)]
-)
+@pytest.mark.parametrize(("height", "width", "size"), [(300, 300, 224), (348, 464, 224), (50, 90, 64), (30, 20, 64)])
 def test_resize_is_keras_bilinear_antialiased_resize(height: int, width: int, size: int) -> None:
     import keras
 
     pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
     expected = keras.ops.convert_to_numpy(
-        keras.ops.image.resize(
-            pixels.astype("float32"), (size, size), interpolation="bilinear", antialias=True
-        )
+        keras.ops.image.resize(pixels.astype("float32"), (size, size), interpolation="bilinear", antialias=True)
     )
     found = resize(pixels, size, "squash")
     assert found.shape == (size, size, 3)

@@ -23,9 +23,7 @@ def listed(root: Path) -> list[tuple[str, str, str | None]]:
 
 
 def test_split_folders_in_any_case_with_photos_at_any_depth(tmp_path: Path) -> None:
-    root = make(
-        tmp_path, "Train/pizza/b.jpg", "Train/pizza/2024/may/a.jpg", "Train/steak/c.jpg", "TEST/pizza/d.jpg"
-    )
+    root = make(tmp_path, "Train/pizza/b.jpg", "Train/pizza/2024/may/a.jpg", "Train/steak/c.jpg", "TEST/pizza/d.jpg")
     assert listed(root) == [
         ("TEST/pizza/d.jpg", "pizza", "test"),
         ("Train/pizza/2024/may/a.jpg", "pizza", "train"),
@@ -75,9 +73,7 @@ def test_files_beside_the_class_folders_are_strays(tmp_path: Path) -> None:
 
 
 def test_hidden_and_system_files_are_passed_over(tmp_path: Path) -> None:
-    root = make(
-        tmp_path, "a/1.jpg", "a/.hidden.jpg", "a/Thumbs.db", "a/desktop.ini", ".git/x/1.jpg", "b/2.jpg"
-    )
+    root = make(tmp_path, "a/1.jpg", "a/.hidden.jpg", "a/Thumbs.db", "a/desktop.ini", ".git/x/1.jpg", "b/2.jpg")
     make(root, "__MACOSX/a/1.jpg", "b/.ipynb_checkpoints/2.jpg", ".DS_Store")
     assert [path for path, _, _ in listed(root)] == ["a/1.jpg", "b/2.jpg"]
     assert open_source(root).strays == ()
@@ -142,9 +138,7 @@ def test_elpv_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyP
         open_source("elpv")
 
 
-def test_a_folder_of_a_known_name_is_opened_by_its_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_a_known_name_is_opened_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "elpv/cat/1.jpg", "elpv/dog/1.jpg")
     monkeypatch.chdir(tmp_path)
     assert [item.label for item in open_source("./elpv").items] == ["cat", "dog"]
@@ -157,9 +151,7 @@ FORMS = (
 
 
 def test_what_is_not_there_is_named_with_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=rf"^nowhere is neither a folder nor the name of a data set\. {FORMS}"
-    ):
+    with pytest.raises(DataError, match=rf"^nowhere is neither a folder nor the name of a data set\. {FORMS}"):
         open_source("nowhere")
     file = make(tmp_path, "photos.csv") / "photos.csv"
     with pytest.raises(DataError, match=f"photos.csv is a file, not a folder. {FORMS}"):
@@ -175,14 +167,10 @@ def test_a_folder_without_class_folders(tmp_path: Path, files: list[str]) -> Non
 
 def test_split_folders_with_loose_photos_only_are_not_taken_for_classes(tmp_path: Path) -> None:
     make(tmp_path, "train/1.jpg", "test/2.jpg")
-    with pytest.raises(
-        DataError, match=r"test has no class folders. If its photos have no labels, give .*train"
-    ):
+    with pytest.raises(DataError, match=r"test has no class folders. If its photos have no labels, give .*train"):
         open_source(tmp_path)
     make(tmp_path, "test/a/1.jpg")
-    with pytest.raises(
-        DataError, match="train has no class folders: each class needs a folder with its photos"
-    ):
+    with pytest.raises(DataError, match="train has no class folders: each class needs a folder with its photos"):
         open_source(tmp_path)
 
 
@@ -211,9 +199,7 @@ def test_two_folders_for_one_split(tmp_path: Path) -> None:
 
 def test_splits_one_folder_deeper_are_pointed_to(tmp_path: Path) -> None:
     make(tmp_path, "10_food_classes/train/a/1.jpg", "10_food_classes/test/a/1.jpg")
-    with pytest.raises(
-        DataError, match=r"has no splits, but the one folder in it has: give .*10_food_classes"
-    ):
+    with pytest.raises(DataError, match=r"has no splits, but the one folder in it has: give .*10_food_classes"):
         open_source(tmp_path)
 
 

@@ -104,9 +104,7 @@ def test_a_test_split_is_carved_where_none_is_given() -> None:
 
 
 def test_train_without_test_keeps_its_validation_folder() -> None:
-    catalog = catalog_of(
-        *(photos_of(label, 20, "train") + photos_of(label, 5, "val") for label in ("cat", "dog"))
-    )
+    catalog = catalog_of(*(photos_of(label, 20, "train") + photos_of(label, 5, "val") for label in ("cat", "dog")))
     splits = split(catalog, 0.15, 0)
     assert splits.counts() == {"train": 30, "val": 10, "test": 10, "left_out": 0}
     assert all(photo.split == "val" for photo in splits.val)
@@ -114,9 +112,7 @@ def test_train_without_test_keeps_its_validation_folder() -> None:
 
 def test_a_given_validation_folder_takes_the_place_of_the_carved_one() -> None:
     groups = [
-        photos_of(label, count, part)
-        for label in "ab"
-        for part, count in (("train", 20), ("val", 4), ("test", 6))
+        photos_of(label, count, part) for label in "ab" for part, count in (("train", 20), ("val", 4), ("test", 6))
     ]
     splits = split(catalog_of(*groups), 0.5, 0)
     assert splits.counts() == {"train": 40, "val": 8, "test": 12, "left_out": 0}
@@ -146,23 +142,18 @@ def test_the_smallest_classes_reach_every_split_that_they_can(count: int) -> Non
 
 
 def test_photos_added_later_never_reorder_the_others() -> None:
-    before, after = (
-        split(catalog_of(photos_of("a", count), photos_of("b", 100)), 0.15, 0) for count in (100, 110)
-    )
+    before, after = (split(catalog_of(photos_of("a", count), photos_of("b", 100)), 0.15, 0) for count in (100, 110))
     old = {row.path: row for row in before.rows if row.rank is not None}
     new = {row.path: row for row in after.rows if row.rank is not None}
     both = [path for path in old if path in new and old[path].label == "a"]
     assert len(both) > 50
-    assert sorted(both, key=lambda path: old[path].rank or 0) == sorted(
-        both, key=lambda path: new[path].rank or 0
-    )
+    assert sorted(both, key=lambda path: old[path].rank or 0) == sorted(both, key=lambda path: new[path].rank or 0)
     assert [row for row in before.rows if row.label == "b"] == [row for row in after.rows if row.label == "b"]
 
 
 def test_a_photos_path_has_no_say() -> None:
     moved = tuple(
-        dataclasses.replace(photo, path=f"x/{len(FOOD.photos) - number:06}")
-        for number, photo in enumerate(FOOD.photos)
+        dataclasses.replace(photo, path=f"x/{len(FOOD.photos) - number:06}") for number, photo in enumerate(FOOD.photos)
     )
     first, second = split(FOOD, 0.15, 0), split(dataclasses.replace(FOOD, photos=moved), 0.15, 0)
     assert {(row.sha256, row.split, row.rank) for row in first.rows} == {
@@ -266,9 +257,7 @@ def test_odd_names_survive_the_csv(tmp_path: Path) -> None:
 )
 def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "splits.csv").write_text(text)
-    with pytest.raises(
-        DataError, match=r"splits.csv is no table with the columns path, sha256, label, split, rank: "
-    ):
+    with pytest.raises(DataError, match=r"splits.csv is no table with the columns path, sha256, label, split, rank: "):
         read_splits(tmp_path / "splits.csv")
 
 

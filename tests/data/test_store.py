@@ -178,9 +178,7 @@ def test_two_writers_at_once_lose_nothing(store: RowStore) -> None:
     np.testing.assert_array_equal(both.read(keys(12, "other")), rows(12))
 
 
-@pytest.mark.parametrize(
-    "damage", ["truncate", "grow", "remove", "garbage index", "empty index", "other type"]
-)
+@pytest.mark.parametrize("damage", ["truncate", "grow", "remove", "garbage index", "empty index", "other type"])
 def test_a_damaged_shard_counts_as_missing(store: RowStore, damage: str) -> None:
     fill(store, rows(5))
     fill(store, rows(3), "good")

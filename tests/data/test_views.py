@@ -19,9 +19,7 @@ DRAWS = 4000
 
 def matrices(augment: Augmentation, count: int = DRAWS) -> np.ndarray:
     """Draw views of many photos: [count, 2, 3]."""
-    return np.array(
-        [view_matrix(augment, SIZE, 0, f"{number // 4:064x}", number % 4) for number in range(count)]
-    )
+    return np.array([view_matrix(augment, SIZE, 0, f"{number // 4:064x}", number % 4) for number in range(count)])
 
 
 def parts(matrix: np.ndarray) -> tuple[float, float, float, float]:
@@ -57,9 +55,7 @@ def test_flips_mirror_half_of_the_photos_each_way(flip: str, expected: dict[tupl
     found = matrices(augment)
     mirrors = [(round(matrix[0, 0]), round(matrix[1, 1])) for matrix in found]
     for kind, share in expected.items():
-        assert mirrors.count(kind) == pytest.approx(
-            share * DRAWS, abs=4 * math.sqrt(DRAWS * share * (1 - share))
-        )
+        assert mirrors.count(kind) == pytest.approx(share * DRAWS, abs=4 * math.sqrt(DRAWS * share * (1 - share)))
         mirrored = pixels[:: kind[1], :: kind[0]]
         np.testing.assert_array_equal(warp(pixels, found[mirrors.index(kind)]), mirrored)
     assert set(mirrors) == set(expected)
@@ -123,9 +119,7 @@ def test_larger_photos_have_the_same_view() -> None:
 
 def test_warp_turns_by_a_right_angle_to_the_pixel() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(
-        warp(pixels, np.array([[0.0, 1, 0], [-1, 0, 8]])), pixels.transpose(1, 0, 2)[:, ::-1]
-    )
+    np.testing.assert_array_equal(warp(pixels, np.array([[0.0, 1, 0], [-1, 0, 8]])), pixels.transpose(1, 0, 2)[:, ::-1])
 
 
 def keras_warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -140,9 +134,7 @@ def keras_warp(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def test_warp_is_keras_affine_transform_rounded() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    cells = [
-        resize(decode(item.file.read_bytes()), 224, "squash") for item in open_source("elpv").items[::500]
-    ]
+    cells = [resize(decode(item.file.read_bytes()), 224, "squash") for item in open_source("elpv").items[::500]]
     strong = Augmentation(flip="horizontal_and_vertical", rotation=0.5, zoom=0.8, height=0.5, width=0.5)
     for number, pixels in enumerate([noise, *cells]):
         for augment in (FOOD_VISION, strong):

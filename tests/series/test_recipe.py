@@ -67,7 +67,7 @@ def test_invalid_yaml_and_double_keys(tmp_path):
 
 
 def test_an_unknown_name_lists_the_shipped_recipes():
-    with pytest.raises(RecipeError, match="There is no recipe demmo: .*demo, food_vision"):
+    with pytest.raises(RecipeError, match=r"There is no recipe demmo: .*demo, food_vision"):
         read_recipe("demmo")
 
 
@@ -144,9 +144,7 @@ def test_phases_take_the_place_of_a_single_one():
 
 def test_parent_and_child_need_the_same_backbone():
     raw = {"name": "a", "experiments": {"m": {}, "n": {"from": "m", "backbone": "resnet50"}}}
-    with pytest.raises(
-        RecipeError, match=r"n starts from m, so both need the same backbone; they have resnet50 and"
-    ):
+    with pytest.raises(RecipeError, match=r"n starts from m, so both need the same backbone; they have resnet50 and"):
         resolve(check_recipe(raw, "a.yaml"))
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.conftest import RECIPE, rows
 
 import unfreeze
-from tests.conftest import RECIPE, rows
 from unfreeze.data.catalog import pixel_store
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.evaluation.metrics import evaluate
@@ -102,8 +102,7 @@ def test_the_best_epoch_is_kept_and_handed_on(series):
     assert entry["val"]["loss"] == pytest.approx(float(best["val_loss"]), rel=1e-4)
 
     for child, checkpoint in (("model_3", "best.weights.h5"), ("model_4", "last/last.weights.h5")):
-        augment = None if child == "model_4" else None
-        parent = build_classifier(build_backbone("efficientnet_lite0", 64, weights=None), 2, augment)
+        parent = build_classifier(build_backbone("efficientnet_lite0", 64, weights=None), 2)
         parent.load_weights(run_of(series, "model_2") / "checkpoints" / checkpoint)
         lineage = json.loads((run_of(series, child) / "lineage.json").read_text())
         assert lineage["parent"]["name"] == "model_2"

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import io
 import json
 import signal
 import sys
@@ -42,9 +43,7 @@ def _show_version(wanted: bool) -> None:
 
 
 _OPTIONS: dict[str, Any] = {
-    "as_json": Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout, the rest on stderr.")
-    ],
+    "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, the rest on stderr.")],
     "quiet": Annotated[bool, typer.Option("--quiet", help="Show no progress.")],
     "threads": Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Use N threads.")],
     "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
@@ -54,18 +53,19 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def verb(example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def verb(example: str, resumable: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of `unfreeze`, with the options that all commands have.
 
     Args:
         example: a call, shown at the end of the command's help.
+        resumable: whether the same call goes on after an interrupt.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def command(**arguments: Any) -> None:
             _use_options(arguments)
-            with _errors_shown(), screen.progress():
+            with _errors_shown(KEPT if resumable else ""), screen.progress():
                 function(**arguments)
 
         _add_options(command, function)
@@ -75,6 +75,7 @@ def verb(example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def _frame(**arguments: Any) -> None:
+    screen.json = screen.quiet = screen.debug = False
     _use_options(arguments)
 
 
@@ -108,39 +109,41 @@ app.callback()(_frame)
 
 
 @contextmanager
-def _errors_shown() -> Iterator[None]:
+def _errors_shown(when_interrupted: str) -> Iterator[None]:
     """Turn what a user can do something about into one message and an exit code."""
     try:
         yield
-    except UnfreezeError as error:
-        if screen.debug:
-            traceback.print_exc()
-        _stop(EXIT_FAILED, str(error))
     except KeyboardInterrupt:
-        _stop(EXIT_INTERRUPTED, f"interrupted. {KEPT}")
+        _stop(EXIT_INTERRUPTED, f"interrupted. {when_interrupted}")
     except Terminated:
-        _stop(EXIT_TERMINATED, f"terminated. {KEPT}")
+        _stop(EXIT_TERMINATED, f"terminated. {when_interrupted}")
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        raise  # who read the output has gone; Typer ends without a word
     except Exception as error:
         if screen.debug:
             traceback.print_exc()
-        _stop(
-            EXIT_FAILED,
-            f"something went wrong that should not: {type(error).__name__}: {error}\n"
-            "Call it again with --debug to see where, and please report that.",
-        )
+        _stop(EXIT_FAILED, _in_words(error))
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, UnfreezeError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error}. Put that right and make the same call again; --debug shows where it happened."
+    return (
+        f"something went wrong that should not: {type(error).__name__}: {error}\n"
+        "Call it again with --debug to see where, and please report that."
+    )
 
 
 def _stop(code: int, message: str) -> None:
-    print(f"unfreeze: {message}", file=sys.stderr, flush=True)
+    print(f"unfreeze: {message.strip()}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
 def print_json(content: Any) -> None:
-    """Print the one JSON document of a command."""
-    print(json.dumps(content, ensure_ascii=False, indent=1), file=screen.stdout)
+    """Print the one JSON document of a command, in ASCII, so that no terminal's encoding can spoil it."""
+    print(json.dumps(content, indent=1), file=screen.stdout)
 
 
 def main() -> None:
@@ -151,4 +154,6 @@ def main() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of classes and files may have any letters
     app(prog_name="unfreeze")

@@ -30,7 +30,8 @@ def _show(found: dict) -> None:
     for name, count in found["classes"].items():
         print(f"  {name:<{width}}  {count:>7,}")
     splits = {name: count for name, count in found["splits"].items() if count}
-    print("splits: " + ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in splits.items()))
+    if splits:
+        print("splits: " + ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in splits.items()))
     _show_list(
         f"{len(found['bad'])} files can't be used",
         [f"{bad['path']}: {bad['reason']}" for bad in found["bad"]],

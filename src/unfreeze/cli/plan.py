@@ -42,6 +42,4 @@ def _show(experiment: "PlannedExperiment") -> None:
         print(f"  unfrozen: {len(layers)} layers, from {layers[0]} to {layers[-1]}{through}")
     else:
         print("  unfrozen: no layer of the backbone, only the head")
-    print(
-        f"  parameters: {experiment.trainable_parameters:,} trained, {experiment.frozen_parameters:,} frozen\n"
-    )
+    print(f"  parameters: {experiment.trainable_parameters:,} trained, {experiment.frozen_parameters:,} frozen\n")

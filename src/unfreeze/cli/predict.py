@@ -15,9 +15,7 @@ from unfreeze.cli.screen import screen
 @verb(example="unfreeze predict runs/my_photos/experiments/model/seed-0 photo.jpg holiday/")
 def predict(
     run: RunArgument,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE_OR_DIR...", help="Photos, or folders of photos.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_DIR...", help="Photos, or folders of photos.")],
 ) -> None:
     """Predict photos and folders of them."""
     predictions = unfreeze.load(run).predict(images)
@@ -27,5 +25,5 @@ def predict(
         for prediction in predictions:
             top = ", ".join(f"{name} {probability:.1%}" for name, probability in prediction.top)
             print(f"{prediction.path}: {prediction.error or top}")
-    if any(prediction.error for prediction in predictions) or not predictions:
+    if any(prediction.error for prediction in predictions):
         sys.exit(EXIT_FAILED)

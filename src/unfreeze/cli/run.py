@@ -18,7 +18,7 @@ from unfreeze.cli.options import (
 from unfreeze.cli.results import show_results
 
 
-@verb(example="unfreeze run food_vision --data my_photos --seeds 3")
+@verb(example="unfreeze run food_vision --data my_photos --seeds 3", resumable=True)
 def run(
     recipe: RecipeArgument,
     data: DataOption = None,

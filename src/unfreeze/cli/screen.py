@@ -42,6 +42,7 @@ class Screen:
                     yield
         finally:
             sys.stdout = kept
+            kept.flush()  # now, while a broken pipe can still be dealt with
 
 
 screen = Screen()
@@ -52,7 +53,9 @@ def _bars() -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    # Bars would draw what goes to stdout on stderr, above themselves: wrong if stdout is a file or a pipe.
+    shared = sys.stdout.isatty()
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=shared)
 
 
 class _Bars:
@@ -68,6 +71,7 @@ class _Bars:
             yield lambda steps: self._bars.advance(number, steps)
         finally:
             self._bars.remove_task(number)
+            self._bars.refresh()
 
     def say(self, message: str) -> None:
         self._bars.console.print(message, highlight=False, markup=False)

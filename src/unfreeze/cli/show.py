@@ -11,25 +11,25 @@ from unfreeze.cli.options import RunArgument
 from unfreeze.cli.screen import screen
 
 
-@verb(
-    example="unfreeze show runs/demo/experiments/model_4/seed-0 --class defective --count 6 --out photos.png"
-)
+def _png(out: Path) -> Path:
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"pictures are written as PNG: give {out.with_suffix('.png').name} or the like.")
+    return out
+
+
+@verb(example="unfreeze show runs/demo/experiments/model_4/seed-0 --class defective --count 6 --out photos.png")
 def show(
     run: RunArgument,
     split: Annotated[str, typer.Option("--split", metavar="S", help="train, val or test.")] = "test",
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATA", help="Another data set than the run's own.")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Photos of this class alone.")
-    ] = None,
+    label: Annotated[str | None, typer.Option("--class", metavar="NAME", help="Photos of this class alone.")] = None,
     count: Annotated[int, typer.Option("--count", metavar="K", min=1, help="How many photos.")] = 1,
-    out: Annotated[Path, typer.Option("--out", metavar="x.png", help="The picture to write.")] = Path(
+    out: Annotated[Path, typer.Option("--out", metavar="x.png", callback=_png, help="The picture to write.")] = Path(
         "show.png"
     ),
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="Draw the same photos again.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw the same photos again.")] = None,
 ) -> None:
     """Draw photos with their predictions."""
     shown = unfreeze.show(run, split, data, label, count, seed)
@@ -39,7 +39,5 @@ def show(
         return
     for photo in shown.photos:
         verdict = "right" if photo.predicted == photo.label else "wrong"
-        print(
-            f"{photo.path}: {photo.label}, predicted {photo.predicted} ({photo.probability:.1%}), {verdict}"
-        )
+        print(f"{photo.path}: {photo.label}, predicted {photo.predicted} ({photo.probability:.1%}), {verdict}")
     print(f"Drawn in {out}")

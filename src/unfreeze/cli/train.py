@@ -10,25 +10,17 @@ from unfreeze.cli.options import AllowBadOption, DataArgument, ForceOption, OutO
 from unfreeze.cli.results import show_results
 
 
-@verb(example="unfreeze train my_photos --fraction 0.1 --unfreeze 10")
+@verb(example="unfreeze train my_photos --fraction 0.1 --unfreeze 10", resumable=True)
 def train(
     data: DataArgument,
-    backbone: Annotated[
-        str | None, typer.Option("--backbone", metavar="B", help="Pretrained network.")
-    ] = None,
-    fraction: Annotated[
-        float | None, typer.Option("--fraction", metavar="F", help="Share of the photos.")
-    ] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", metavar="B", help="Pretrained network.")] = None,
+    fraction: Annotated[float | None, typer.Option("--fraction", metavar="F", help="Share of the photos.")] = None,
     unfreeze_layers: Annotated[
         str | None,
         typer.Option("--unfreeze", metavar="N", help="Train the last N layers, from a block on, or all."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", metavar="E", help="Passes over the photos.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", metavar="R", help="Of Adam.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", metavar="E", help="Passes over the photos.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", metavar="R", help="Of Adam.")] = None,
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="RUN", help="Run whose weights to start from.")
     ] = None,
@@ -42,9 +34,7 @@ def train(
     given = {
         "backbone": backbone,
         "fraction": fraction,
-        "unfreeze": int(unfreeze_layers)
-        if unfreeze_layers and unfreeze_layers.isdigit()
-        else unfreeze_layers,
+        "unfreeze": int(unfreeze_layers) if unfreeze_layers and unfreeze_layers.isdigit() else unfreeze_layers,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "start_from": start_from,

@@ -28,9 +28,7 @@ def carve(photos: Sequence[Photo], share: Fraction, split_seed: int) -> set[str]
     for photo in in_order(photos, split_seed):
         strata[photo.label, photo.stratum].append(photo)
     counts = share_out({stratum: len(members) for stratum, members in strata.items()}, share)
-    chosen = (
-        photo for stratum, members in strata.items() for photo in members[len(members) - counts[stratum] :]
-    )
+    chosen = (photo for stratum, members in strata.items() for photo in members[len(members) - counts[stratum] :])
     return {photo.path for photo in chosen}
 
 

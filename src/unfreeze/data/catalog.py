@@ -177,9 +177,7 @@ def hash_pixels(pixels: np.ndarray) -> str:
 
 
 def _photo(item: Item, sha256: str, pixels_sha256: str, width: int, height: int) -> Photo:
-    return Photo(
-        item.path, item.file, item.label, item.split, item.stratum, sha256, pixels_sha256, width, height
-    )
+    return Photo(item.path, item.file, item.label, item.split, item.stratum, sha256, pixels_sha256, width, height)
 
 
 def _note(photo: Photo) -> dict[str, str | int]:

@@ -142,9 +142,7 @@ def _open_split_folders(root: Path, named_as_split: list[Path]) -> Source:
         raise DataError(f"{root} has {names} but no train: add train/CLASS/*, or give a folder of CLASS/*.")
     for folder in splits.values():
         if folder != splits["train"] and not _subfolders(folder):
-            raise DataError(
-                f"{folder} has no class folders. If its photos have no labels, give {splits['train']}."
-            )
+            raise DataError(f"{folder} has no class folders. If its photos have no labels, give {splits['train']}.")
     items = [item for split, folder in splits.items() for item in _class_items(root, folder, split)]
     strays = [path for folder in (root, *splits.values()) for path in _loose_files(root, folder)]
     notices = []
@@ -167,8 +165,7 @@ def _class_items(root: Path, parent: Path, split: SplitName | None) -> list[Item
         raise DataError(f"{parent} has no class folders: each class needs a folder with its photos.")
     if empty := [str(folder) for folder, inside in files.items() if not inside]:
         raise DataError(
-            f"A class folder is empty: {', '.join(empty)}. "
-            "Put photos into it, or remove it if there is no such class."
+            f"A class folder is empty: {', '.join(empty)}. Put photos into it, or remove it if there is no such class."
         )
     items = []
     for folder, inside in files.items():
@@ -208,11 +205,7 @@ def _visible(folder: Path) -> list[Path]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{folder} can't be read ({error.strerror}): check its permissions.") from error
-    return [
-        entry
-        for entry in entries
-        if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM_FILES
-    ]
+    return [entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM_FILES]
 
 
 def _open_elpv() -> Source:

@@ -158,8 +158,7 @@ def split(catalog: Catalog, validation: float | Literal["test"], split_seed: int
     ranks = _ranks([photo for photo in catalog.photos if assigned[photo.path] == "train"], split_seed)
     photos = tuple(sorted(catalog.photos, key=lambda photo: photo.path))
     rows = tuple(
-        SplitRow(photo.path, photo.sha256, photo.label, assigned[photo.path], ranks.get(photo.path))
-        for photo in photos
+        SplitRow(photo.path, photo.sha256, photo.label, assigned[photo.path], ranks.get(photo.path)) for photo in photos
     )
     return Splits(rows, photos, catalog.classes, tuple(twins), validation == "test")
 

@@ -175,9 +175,7 @@ class RowWriter:
         """
         store = self._store
         if row.shape != store.shape or row.dtype != store.dtype:
-            raise ValueError(
-                f"The row is {row.dtype} {row.shape}, not {store.dtype} {store.shape} as the store."
-            )
+            raise ValueError(f"The row is {row.dtype} {row.shape}, not {store.dtype} {store.shape} as the store.")
         if key in self:
             return
         if self._file is None:

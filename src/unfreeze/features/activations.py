@@ -40,9 +40,7 @@ class Activations:
         cache: folder of all activations.
     """
 
-    def __init__(
-        self, pixels: Pixels, stages: Sequence[Engine], keep: Sequence[bool], precision: str, cache: Path
-    ):
+    def __init__(self, pixels: Pixels, stages: Sequence[Engine], keep: Sequence[bool], precision: str, cache: Path):
         self._pixels, self._stages, self._precision, self._cache = pixels, stages, np.dtype(precision), cache
         self._keep = [*keep[:-1], True]
         self._stores: list[RowStore] = []
@@ -84,12 +82,8 @@ class Activations:
         workers = min(engine.choice.workers for engine in self._stages if engine.choice)
         with ExitStack() as writing:
             writers = [writing.enter_context(store.writer()) for store in self._stores]
-            advance = writing.enter_context(
-                task("Running frozen layers", sum(len(chunk) for _, chunk in chunks))
-            )
-            for (view, chunk), results in zip(
-                chunks, in_order(self._run_chunk, chunks, workers), strict=True
-            ):
+            advance = writing.enter_context(task("Running frozen layers", sum(len(chunk) for _, chunk in chunks)))
+            for (view, chunk), results in zip(chunks, in_order(self._run_chunk, chunks, workers), strict=True):
                 for keep, writer, rows in zip(self._keep, writers, results, strict=True):
                     if keep and rows is not None:
                         for key, row in zip(self._pixels.keys(view, chunk), rows, strict=True):

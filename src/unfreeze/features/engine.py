@@ -89,27 +89,24 @@ class Engine:
         self._prepared = True
         if self.choice and self.choice.why:
             return
-        wanted = _rows(
-            self.model(sample[:COMPARED], training=False)
-        )  # Keras exports only what was called once
+        wanted = _rows(self.model(sample[:COMPARED], training=False))  # Keras exports only what was called once
         problem = _no_onnx_here() or self._open()
         if not problem:
             problem = _difference(self._run_onnx(sample[:COMPARED]), wanted)
         if problem:
             self._session = None
             say(f"The frozen layers run in Keras, not in ONNX Runtime: {problem}")
-            self.choice = Choice(
-                f"keras-{keras.__version__}-{keras.backend.backend()}", KERAS_BATCH, 1, why=problem
-            )
+            self.choice = Choice(f"keras-{keras.__version__}-{keras.backend.backend()}", KERAS_BATCH, 1, why=problem)
         elif self.choice is None:
             self.choice = self._fastest(sample)
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_text(self._folder / "choice.json", json.dumps(asdict(self.choice), indent=1))
 
     def run(self, rows: np.ndarray) -> np.ndarray:
-        """Run one batch: [b, ...] to float32 [b, ...]; several threads may call it at a time."""
-        if self._session:
-            return self._run_onnx(rows)
+        """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time."""
+        if self._session and self.choice:
+            batches = range(0, len(rows), self.choice.batch)
+            return np.concatenate([self._run_onnx(rows[start : start + self.choice.batch]) for start in batches])
         return _rows(self.model.predict(rows, batch_size=KERAS_BATCH, verbose=0))  # pyright: ignore[reportArgumentType]
 
     def _run_onnx(self, rows: np.ndarray) -> np.ndarray:
@@ -175,9 +172,7 @@ def unpack(rows: np.ndarray, model: keras.Model) -> list[Any]:
     """Take rows apart into a model's several inputs; the reverse of what an engine does with several outputs."""
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    return [
-        piece.reshape(-1, *shape) for piece, shape in zip(np.split(rows, ends, axis=1), shapes, strict=True)
-    ]
+    return [piece.reshape(-1, *shape) for piece, shape in zip(np.split(rows, ends, axis=1), shapes, strict=True)]
 
 
 def row_shape(model: keras.Model) -> tuple[int, ...]:
@@ -218,8 +213,6 @@ def _export(model: keras.Model, file: Path) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # exporters look for names that newer NumPy and ONNX no longer have
+            warnings.simplefilter("ignore")  # exporters look for names that newer NumPy and ONNX no longer have
             model.export(temporary, format="onnx", verbose=False)
         publish(temporary, file)

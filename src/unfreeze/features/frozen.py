@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -84,14 +85,12 @@ def trained_part(classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Mode
     cut = find_cut(extractor, unfrozen)
     _, suffix = split(extractor, cut)
     head = classifier.get_layer("head")
-    row = keras.Input(
-        cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row"
-    )
+    row = keras.Input(cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row")
     features = suffix(_taken_apart(row, cut), training=False) if suffix else row
     return keras.Model(row, head(features), name="trained_part")
 
 
-def _taken_apart(row: keras.KerasTensor, cut: Cut) -> keras.KerasTensor | list[keras.KerasTensor]:
+def _taken_apart(row: Any, cut: Cut) -> Any:
     """Undo what an engine does with several tensors: it lays them end to end."""
     if len(cut.shapes) == 1:
         return row

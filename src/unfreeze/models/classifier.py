@@ -32,7 +32,7 @@ def build_classifier(
         class_count,
         activation="softmax",
         dtype="float32",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),  # pyright: ignore[reportArgumentType]
         name="head",
     )
 
@@ -46,11 +46,7 @@ def build_classifier(
 
 def backbone_of(classifier: keras.Model) -> keras.Model:
     """Give the backbone inside a classifier of `build_classifier`."""
-    return next(
-        layer
-        for layer in classifier.layers
-        if isinstance(layer, keras.Model) and layer.name != "augmentation"
-    )
+    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model) and layer.name != "augmentation")
 
 
 def without_augmentation(classifier: keras.Model) -> keras.Model:

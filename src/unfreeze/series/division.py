@@ -62,9 +62,7 @@ class Division:
     def _covered_by(self, other: Experiment) -> bool:
         """Whether another experiment trains on at least these photos and views."""
         mine = self.experiment
-        return (
-            _changes(other) == _changes(mine) and other.fraction >= mine.fraction and other.views >= mine.views
-        )
+        return _changes(other) == _changes(mine) and other.fraction >= mine.fraction and other.views >= mine.views
 
 
 def _network(experiment: Experiment) -> tuple[str, int, str, str]:

@@ -131,9 +131,7 @@ def start_model(experiment: Experiment, seed: int, parent: Parent | None, classe
 
 
 @contextmanager
-def proof_of_freezing(
-    classifier: keras.Model, unfrozen: list[str], proofs: list[dict[str, Any]]
-) -> Iterator[None]:
+def proof_of_freezing(classifier: keras.Model, unfrozen: list[str], proofs: list[dict[str, Any]]) -> Iterator[None]:
     """Add to `proofs` what was trained in the block, and the frozen weights' hash before and after."""
     frozen = [layer for layer in backbone_of(classifier).layers if layer.name not in unfrozen]
     before = weights_sha256(frozen)

@@ -130,9 +130,7 @@ def find_run(path: str | Path) -> RunFolder:
     if RunFolder(root).is_trained:
         return RunFolder(root)
     if not root.is_dir():
-        raise RunError(
-            f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0."
-        )
+        raise RunError(f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0.")
     inside = [RunFolder(file.parent) for file in sorted(root.glob("**/metrics.json"))]
     if len(inside) == 1:
         return inside[0]

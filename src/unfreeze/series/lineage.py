@@ -157,9 +157,7 @@ def ensure_same(run: RunFolder, wanted: dict[str, Any]) -> None:
     """
     changed = differences(read_yaml(run.config), wanted)
     if changed:
-        listed = "\n".join(
-            f"  {key}: there {before}, now {after}" for key, (before, after) in changed.items()
-        )
+        listed = "\n".join(f"  {key}: there {before}, now {after}" for key, (before, after) in changed.items())
         raise RunError(
             f"{run.path} holds a run with other settings:\n{listed}\n"
             "Choose another folder with --out, or throw the old run away with --force."

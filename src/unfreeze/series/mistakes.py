@@ -19,9 +19,7 @@ def described(errors: Iterable[Any]) -> list[str]:
     for error in errors:
         steps = [str(step) for step in error["loc"]]
         # Branches of a union stand in the location as type names; only keys and positions are the user's.
-        place = ".".join(
-            step for step in steps if not re.search(r"[A-Z\[]|^(int|str|float|constrained-.*)$", step)
-        )
+        place = ".".join(step for step in steps if not re.search(r"[A-Z\[]|^(int|str|float|constrained-.*)$", step))
         came[place] = error["input"]
         found.setdefault(place, []).append(_wanted(error, steps))
     # Where one branch of a union fits so well that the mistake lies inside, the others need not be named.
@@ -78,11 +76,7 @@ def _wanted(error: Any, steps: list[str]) -> str:
         case "literal_error" if error["ctx"]["expected"] == "False":
             return "expected false"
         case _:
-            text = (
-                error["msg"]
-                .replace("Input should be", "expected")
-                .replace("a valid integer", "a whole number")
-            )
+            text = error["msg"].replace("Input should be", "expected").replace("a valid integer", "a whole number")
             return text.replace("a valid ", "a ").replace("a string", "text").replace("a tuple", "a list")
 
 

@@ -108,8 +108,7 @@ def _plan(experiment: Experiment, photos: SeriesPhotos) -> PlannedExperiment:
     trainable = count_parameters(classifier.trainable_weights)
     total = classifier.count_params()
     train, val, test = (
-        len(part)
-        for part in (photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test)
+        len(part) for part in (photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test)
     )
     seeds = len(experiment.seeds)
     forward = seeds * (experiment.epochs * (train + val) + val + test)

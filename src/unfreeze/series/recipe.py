@@ -22,9 +22,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key in {key for key in keys if keys.count(key) > 1}:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{key}` stands twice", node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -52,9 +50,7 @@ def read_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     text, where = _recipe_text(recipe)
     raw = _parse(text, where)
     if not isinstance(raw, dict):
-        raise RecipeError(
-            f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments."
-        )
+        raise RecipeError(f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments.")
     for override in overrides:
         _apply(raw, override)
     return check_recipe(raw, where)
@@ -79,9 +75,7 @@ def complete_recipe(
         own = {name: each.model_copy(update=wanted) for name, each in recipe.experiments.items()}
         recipe = recipe.model_copy(update={**wanted, "experiments": own})
     if recipe.data.source is None:
-        raise RecipeError(
-            "No photos are named. Give --data FOLDER, or `data: {source: FOLDER}` in the recipe."
-        )
+        raise RecipeError("No photos are named. Give --data FOLDER, or `data: {source: FOLDER}` in the recipe.")
     return recipe
 
 
@@ -183,9 +177,7 @@ def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> Experiment:
     settings = {key: pick(recipe, own, key) for key in Settings.model_fields}
     photos = {key: pick(recipe.data, own.data, key) for key in PhotoSettings.model_fields}
     phases = settings.pop("phases") or (
-        config.Phase(
-            unfreeze=settings["unfreeze"], epochs=settings["epochs"], learning_rate=settings["learning_rate"]
-        ),
+        config.Phase(unfreeze=settings["unfreeze"], epochs=settings["epochs"], learning_rate=settings["learning_rate"]),
     )
     for key in ("unfreeze", "epochs", "learning_rate"):
         del settings[key]

@@ -99,9 +99,7 @@ def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list
     return [experiment for experiment in experiments if experiment.name in wanted]
 
 
-def claim(
-    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos
-) -> None:
+def claim(folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos) -> None:
     """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
 
     Raises:

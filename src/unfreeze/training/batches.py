@@ -30,9 +30,7 @@ class Batches(keras.utils.PyDataset):
         epoch: the first epoch, from 0.
     """
 
-    def __init__(
-        self, rows: Rows, labels: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0
-    ):
+    def __init__(self, rows: Rows, labels: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0):
         super().__init__()
         self.rows, self.labels, self.batch_size, self.seed = rows, labels, batch_size, seed
         self._start(epoch)

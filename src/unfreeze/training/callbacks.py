@@ -3,50 +3,94 @@
 import csv
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from unfreeze import progress
-from unfreeze.files import publish, replace_text
+from unfreeze.files import replace_text, write_atomically
+
+WRITE_EVERY = 5.0
+"""Seconds between two writes of a checkpoint, and so the most that a kill costs of it."""
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):
-    """Keras's ModelCheckpoint, which saves the whole model's weights and never leaves half a file.
+    """Keras's ModelCheckpoint for the whole model: it never leaves half a file, and short epochs don't wait for it.
+
+    Keras decides when weights are worth keeping; they are noted in memory and written when training ends, or earlier
+    once `WRITE_EVERY` seconds have passed since the last time.
 
     Args:
         whole: the model to save; training may run on a part of it that shares its weights.
         path: ends with `.weights.h5`.
-        monitor: saves only where this is lower than ever before; None saves every epoch.
+        monitor: keeps the epoch where this is lowest; None keeps the last one.
     """
 
     def __init__(self, whole: keras.Model, path: Path, monitor: str | None = None):
-        self._path = path
-        self._beside = path.with_name(f"partial-{path.name}")
-        self._whole = whole
         super().__init__(
-            str(self._beside),
-            monitor=monitor or "loss",
-            mode="min",
-            save_best_only=monitor is not None,
-            save_weights_only=True,
+            str(path), monitor=monitor or "loss", mode="min", save_best_only=monitor is not None, save_weights_only=True
         )
+        self._path = path
+        self._kept = _KeptWeights(whole)
+        self._written = time.monotonic()
 
     def set_model(self, model: keras.Model) -> None:
-        """Save the whole model, whichever part of it is trained."""
+        """Keep the whole model's weights, whichever part of it is trained."""
         self._trained = model
-        super().set_model(self._whole)
+        super().set_model(self._kept)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save beside the checkpoint's place, then put it there in one step."""
+        """Keep the weights if they are worth it, and write them if it is time."""
         if hasattr(self._trained, "jax_state_sync"):
             self._trained.jax_state_sync()
         super().on_epoch_end(epoch, logs)
-        if self._beside.exists():
-            publish(self._beside, self._path)
+        if time.monotonic() - self._written >= WRITE_EVERY:
+            self._write()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Write what is not on disk yet."""
+        self._write()
+
+    def _write(self) -> None:
+        if self._kept.weights is not None:
+            with write_atomically(self._path) as temporary, self._kept.in_place():
+                self._kept.whole.save_weights(temporary)
+            self._kept.weights = None
+        self._written = time.monotonic()
+
+
+class _KeptWeights:
+    """Stands in for a model where Keras saves one: keeps a copy of what training changes."""
+
+    def __init__(self, whole: keras.Model):
+        self.whole = whole
+        self.weights: list[np.ndarray] | None = None
+
+    def save_weights(self, filepath: str, overwrite: bool = True) -> None:
+        self.weights = self._copy()
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Give the whole model the kept weights inside the block."""
+        current = self._copy()
+        self._assign(self.weights or current)
+        try:
+            yield
+        finally:
+            self._assign(current)
+
+    def _copy(self) -> list[np.ndarray]:
+        return [np.array(keras.ops.convert_to_numpy(weight)) for weight in self.whole.trainable_variables]
+
+    def _assign(self, values: list[np.ndarray]) -> None:
+        for weight, value in zip(self.whole.trainable_variables, values, strict=True):
+            weight.assign(value)
 
 
 class HistoryFile(keras.callbacks.Callback):

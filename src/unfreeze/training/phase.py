@@ -40,7 +40,7 @@ def train_phase(
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
-        jit_compile=keras.backend.backend() == "jax",
+        jit_compile=keras.backend.backend() == "jax",  # pyright: ignore[reportArgumentType]
     )
     trained.fit(
         batches,
@@ -49,5 +49,5 @@ def train_phase(
         epochs=epochs.stop,
         callbacks=list(callbacks),
         shuffle=False,
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )

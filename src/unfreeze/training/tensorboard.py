@@ -58,6 +58,6 @@ def write_hparams(folder: Path, settings: Mapping[str, Any], metrics: Mapping[st
         old.unlink()
     with SummaryWriter(str(folder)) as writer:
         for summary in hparams_summaries(dict(settings), dict(metrics)):
-            writer.file_writer.add_summary(summary)
+            writer.file_writer.add_summary(summary)  # pyright: ignore[reportOptionalMemberAccess]
         for name, value in metrics.items():
             writer.add_scalar(name, value)
