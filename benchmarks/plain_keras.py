@@ -74,8 +74,10 @@ def main() -> None:
         phase = settings["phases"][0]
         backbone.trainable = bool(phase["unfreeze"])
         if phase["unfreeze"]:
-            for layer in backbone.layers[: -phase["unfreeze"]]:
-                layer.trainable = False
+            for position, layer in enumerate(reversed(backbone.layers)):
+                # BatchNormalization stays in inference mode, as Keras's examples advise and unfreeze does
+                normalizes = isinstance(layer, keras.layers.BatchNormalization)
+                layer.trainable = position < phase["unfreeze"] and not normalizes
         inputs = keras.Input((size, size, 3))
         x = inputs
         if augment := settings["augment"]:

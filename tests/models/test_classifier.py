@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-
 from tests.tiny import SIZE, tiny_backbone, tiny_photos
+
 from unfreeze.config import Augmentation
 from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor, without_augmentation
 
@@ -70,14 +70,18 @@ def test_augmentation_is_active_in_training_only(augmented, photos):
 
 def test_batch_normalization_keeps_its_statistics_in_training(photos):
     classifier = build_classifier(tiny_backbone(), 3)
-    np.testing.assert_array_equal(outputs(classifier, photos, training=True), outputs(classifier, photos))
+    bare = without_augmentation(classifier)
+    before = [weight.numpy() for weight in classifier.weights]
+    np.testing.assert_array_equal(outputs(bare, photos, training=True), outputs(classifier, photos))
+    for weight, value in zip(classifier.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
 
 
 def test_without_augmentation_shares_every_weight(augmented, photos):
     bare = without_augmentation(augmented)
     np.testing.assert_array_equal(outputs(bare, photos, training=True), outputs(augmented, photos))
     before = outputs(augmented, photos)
-    backbone_of(bare).get_layer("conv2").kernel.assign_add(np.full((3, 3, 6, 6), 0.01))
+    backbone_of(augmented).get_layer("conv2").kernel.assign_add(np.full((3, 3, 6, 6), 0.01))
     bare.get_layer("head").bias.assign([0.5, 0, 0])
     assert np.abs(outputs(augmented, photos) - before).max() > 0.01
     np.testing.assert_array_equal(outputs(bare, photos), outputs(augmented, photos))

@@ -28,18 +28,25 @@ def plan(
         _show(experiment)
     forward = sum(experiment.forward_images for experiment in planned)
     disk = sum(experiment.disk_bytes for experiment in planned)
-    print(f"In all {forward:,} photos go through the network; {disk / 1e6:,.0f} MB are written.")
+    seconds = sum(experiment.seconds for experiment in planned)
+    print(
+        f"In all {forward:,} photos and views go through frozen layers, {disk / 1e6:,.0f} MB are written, "
+        f"and it takes about {seconds / 60:.0f} minutes here."
+    )
 
 
 def _show(experiment: "PlannedExperiment") -> None:
+    layers = experiment.unfrozen_layers
     start = f"from {experiment.start_from}" if experiment.start_from else "from ImageNet's weights"
     seeds = f", {experiment.seeds} seeds" if experiment.seeds > 1 else ""
-    print(f"{experiment.name}: {experiment.kind.replace('_', ' ')} {start}{seeds}")
+    print(f"{experiment.name}: {'fine-tuning' if layers else 'feature extraction'} {start}{seeds}")
     print(f"  {experiment.train_images:,} photos, {experiment.epochs} epochs")
-    layers = experiment.unfrozen_layers
     if layers:
         through = f", cuts through {experiment.cuts_through}" if experiment.cuts_through else ""
         print(f"  unfrozen: {len(layers)} layers, from {layers[0]} to {layers[-1]}{through}")
     else:
         print("  unfrozen: no layer of the backbone, only the head")
-    print(f"  parameters: {experiment.trainable_parameters:,} trained, {experiment.frozen_parameters:,} frozen\n")
+    print(f"  parameters: {experiment.trainable_parameters:,} trained, {experiment.frozen_parameters:,} frozen")
+    forward, cached = experiment.forward_images, experiment.cached_images
+    print(f"  frozen layers: {forward:,} photos and views to run, {cached:,} there by then; kept: {', '.join(experiment.cut)}")
+    print(f"  about {experiment.seconds:,.0f} s, {experiment.disk_bytes / 1e6:,.0f} MB\n")

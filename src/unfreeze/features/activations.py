@@ -12,8 +12,10 @@ weights, the engine, the precision and the way the pixels were made (its folder'
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,23 @@ from unfreeze.progress import task
 
 CHUNK = 16
 """Photos that one thread takes through all stages at a time."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What computing activations will take.
+
+    Attributes:
+        from_pixels: photos and views that go through all stages.
+        from_disk: those that are on disk, or will be by then.
+        bytes: that will be written.
+        rows_per_second: of the first stage, as measured on this machine; 0 where it wasn't.
+    """
+
+    from_pixels: int
+    from_disk: int
+    bytes: int
+    rows_per_second: float
 
 
 class Activations:
@@ -53,12 +72,26 @@ class Activations:
         """Give these photos' rows as `epoch` (from 0) sees them, [len(indices), ...], in the stored precision."""
         return self._stores[-1].take(self._places[epoch % self._pixels.views][indices])
 
-    def missing(self) -> int:
-        """Count the photos and views that `compute` would have to compute, as far as is known without running."""
-        if any(engine.choice is None for engine in self._stages):
-            return len(self._pixels) * self._pixels.views
+    def forecast(self, expected: set[str]) -> "Forecast":
+        """Say what `compute` would do, computing nothing.
+
+        Args:
+            expected: names of rows that will be on disk by then; the rows that `compute` would add are added here.
+        """
         self._open()
-        return sum(len(indices) for _, indices in self._missing())
+        from_pixels = from_disk = added = 0
+        for view in range(self._pixels.views):
+            for key in self._pixels.keys(view):
+                names = [f"{store.folder.name}/{key}" for store in self._stores]
+                there = [key in store or name in expected for store, name in zip(self._stores, names, strict=True)]
+                from_pixels += not any(there)
+                from_disk += there[-1]
+                for store, name, keep, is_there in zip(self._stores, names, self._keep, there, strict=True):
+                    if keep and not there[-1] and not is_there:
+                        expected.add(name)
+                        added += math.prod(store.shape) * store.dtype.itemsize
+        rate = self._stages[0].choice.rows_per_second if self._stages[0].choice else 0.0
+        return Forecast(from_pixels, from_disk, added, rate)
 
     def compute(self) -> "Activations":
         """Compute what is not on disk yet; afterwards rows can be taken.

@@ -35,7 +35,7 @@ COMPARED = 4
 BATCHES = (1, 4, 16)
 """Rows a call that are tried; small batches stay in the processor's cache."""
 
-TRIAL_SECONDS = 0.3
+TRIAL_SECONDS = 0.15
 
 KERAS_BATCH = 64
 

@@ -22,9 +22,8 @@ def build_classifier(
         seed: draws the head's first weights.
 
     Returns:
-        A model from pixels to class probabilities, [batch, class_count]. The backbone always runs in inference
-        mode, so its BatchNormalization keeps ImageNet's statistics even where it is unfrozen
-        (https://keras.io/guides/transfer_learning).
+        A model from pixels to class probabilities, [batch, class_count]. Its backbone is called in inference mode, as
+        https://keras.io/guides/transfer_learning says, but see `InferenceMode` for what holds in training.
     """
     # Layers
     pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
@@ -44,6 +43,26 @@ def build_classifier(
     return keras.Model(photo, head(x), name="classifier")
 
 
+class InferenceMode(keras.layers.Layer):
+    """A network that always runs in inference mode, also where the model around it is trained.
+
+    Keras's `fit` passes `training=True` on to every layer, even to those that were called with `training=False` when
+    the model was built; unfrozen BatchNormalization would then use the batch's statistics and change its own. Models
+    that are trained on have this layer; those that are saved are made of Keras's own layers alone.
+
+    Args:
+        network: shared, not copied.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__(name=network.name)
+        self.network = network
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Run the network."""
+        return self.network(inputs, training=False)
+
+
 def backbone_of(classifier: keras.Model) -> keras.Model:
     """Give the backbone inside a classifier of `build_classifier`."""
     return next(layer for layer in classifier.layers if isinstance(layer, keras.Model) and layer.name != "augmentation")
@@ -52,10 +71,11 @@ def backbone_of(classifier: keras.Model) -> keras.Model:
 def without_augmentation(classifier: keras.Model) -> keras.Model:
     """Give the same model, sharing every weight, from where the augmentation layers end.
 
-    Training on views that were drawn beforehand must not augment them a second time.
+    This is for training on views that were drawn beforehand and must not be augmented a second time. The backbone's
+    BatchNormalization keeps its statistics even where it is unfrozen.
     """
     photo = keras.Input(classifier.input_shape[1:], name="photo")
-    features = backbone_of(classifier)(photo, training=False)
+    features = InferenceMode(backbone_of(classifier))(photo)
     probabilities = classifier.get_layer("head")(classifier.get_layer("pooling")(features))
     return keras.Model(photo, probabilities, name="classifier_without_augmentation")
 

@@ -1,4 +1,4 @@
-"""What a series will do, before anything runs: the graph, the frozen and unfrozen layers, photos and time."""
+"""What a series will do, before anything runs: the graph, the frozen and unfrozen layers, photos, disk and time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -8,15 +8,27 @@ from typing import Any
 
 import keras
 
+from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
+from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import LayerError
+from unfreeze.features.activations import Activations, Forecast
+from unfreeze.features.cut import find_cut
+from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import build_backbone
-from unfreeze.models.classifier import build_classifier
+from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
+from unfreeze.series.division import Division
 from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve
+
+MACS_PER_CORE_SECOND = 25e9
+"""Multiply-adds of float32 convolutions that a processor core does, roughly; for estimates of time alone."""
+
+OVERHEAD_SECONDS = 4.0
+"""Time of an experiment beside arithmetic: building, compiling, saving; for estimates alone."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,12 @@ class PlannedExperiment:
         train_images: photos trained on.
         unfrozen_layers: names of the backbone's layers that are trained in the last phase.
         cuts_through: the block that is frozen in part, or None.
+        cut: names of the tensors that are kept of each photo and view; what follows them is trained.
         trainable_parameters: of unfrozen layers and head in the last phase.
         frozen_parameters: all others.
-        forward_images: photos that go through the frozen layers, counting each time.
-        cached_images: of those, how many are computed already.
-        disk_bytes: what the run folders will take.
+        forward_images: photos and views that will go through the frozen layers.
+        cached_images: those that are computed already, or will be for an experiment before this one.
+        disk_bytes: what will be written to the cache and to the run folders.
         seconds: rough estimate.
     """
 
@@ -44,6 +57,7 @@ class PlannedExperiment:
     epochs: int
     unfrozen_layers: list[str]
     cuts_through: str | None
+    cut: list[str]
     trainable_parameters: int
     frozen_parameters: int
     forward_images: int
@@ -70,11 +84,12 @@ def plan(
         UnfreezeError: whatever would stop `run`.
     """
     recipe = complete_recipe(recipe, data, seeds, overrides)
-    experiments = resolve(recipe)
-    check_layers(experiments)
-    photos = open_photos(recipe.data, experiments[0].image_size)
+    series = resolve(recipe)
+    check_layers(series)
+    photos = open_photos(recipe.data, series[0].image_size)
     ensure_usable(photos.catalog, photos.splits, allow_bad)
-    return [_plan(experiment, photos) for experiment in experiments]
+    frozen, expected = FrozenLayers(cache_folder()), set[str]()
+    return [_plan(Division(experiment, series, frozen), photos, expected) for experiment in series]
 
 
 def check_layers(experiments: Sequence[Experiment]) -> None:
@@ -86,6 +101,8 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
     mistakes = []
     for experiment in experiments:
         for phase in experiment.phases:
+            if phase.unfreeze == 0:
+                continue
             try:
                 unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
@@ -96,35 +113,61 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
 
 @cache
 def _untrained(backbone: str, image_size: int) -> keras.Model:
-    """Build a backbone for its layers' names and sizes alone: no weights are read."""
+    """Build a backbone for its layers' names alone: no weights are read."""
     return build_backbone(backbone, image_size, weights=None)
 
 
-def _plan(experiment: Experiment, photos: SeriesPhotos) -> PlannedExperiment:
-    backbone = _untrained(experiment.backbone, experiment.image_size)
-    classifier = build_classifier(backbone, len(photos.classes))
+@cache
+def _pretrained(backbone: str, image_size: int, class_count: int) -> keras.Model:
+    """Build a classifier as every experiment finds it before training; its weights name what the cache holds."""
+    return build_classifier(build_backbone(backbone, image_size), class_count)
+
+
+def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:
+    experiment = division.experiment
+    classifier = _pretrained(experiment.backbone, experiment.image_size, len(photos.classes))
+    backbone = backbone_of(classifier)
     unfrozen = unfrozen_layers(backbone, experiment.phases[-1].unfreeze)
+    train, val, test = photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test
+    forecasts = []
+    for phase in experiment.phases:
+        layers = unfrozen_layers(backbone, phase.unfreeze)
+        for pixels, training in (
+            (photos.training_pixels(train, experiment), True),
+            (photos.pixels(val, experiment), False),
+            (photos.pixels(test, experiment), False),
+        ):
+            rows = division.rows(classifier, layers, pixels, training)
+            if isinstance(rows, Activations):
+                forecasts.append(rows.forecast(expected))
+            else:  # nothing runs beforehand: every epoch goes through all layers
+                times = phase.epochs if training else 1
+                forecasts.append(Forecast(times * len(pixels), 0, 0, 0.0))
+    cut = find_cut(feature_extractor(classifier), unfrozen)
     freeze(backbone, unfrozen)
-    trainable = count_parameters(classifier.trainable_weights)
+    trainable, seeds = count_parameters(classifier.trainable_weights), len(experiment.seeds)
     total = classifier.count_params()
-    train, val, test = (
-        len(part) for part in (photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test)
-    )
-    seeds = len(experiment.seeds)
-    forward = seeds * (experiment.epochs * (train + val) + val + test)
+    forward = sum(forecast.from_pixels for forecast in forecasts)
+    speed = MACS_PER_CORE_SECOND * thread_count()
+    rate = forecasts[0].rows_per_second or speed / max(cut.prefix_macs, 1)
+    trained_macs = cut.suffix_macs + (cut.prefix_macs if experiment.engine == "reference" else 0)
+    steps = seeds * experiment.epochs * (3 * len(train) + len(val))  # backward is twice as much as forward
+    seconds = forward / rate + steps * trained_macs / speed + seeds * OVERHEAD_SECONDS
     return PlannedExperiment(
         name=experiment.name,
         kind=experiment.kind,
         start_from=parent_name(experiment),
         seeds=seeds,
-        train_images=train,
+        train_images=len(train),
         epochs=experiment.epochs,
         unfrozen_layers=unfrozen,
         cuts_through=cut_block(backbone, unfrozen),
+        cut=list(cut.tensors),
         trainable_parameters=trainable,
         frozen_parameters=total - trainable,
         forward_images=forward,
-        cached_images=0,
-        disk_bytes=seeds * 3 * 4 * total,
-        seconds=0.0,
+        cached_images=sum(forecast.from_disk for forecast in forecasts),
+        # A run keeps the whole model three times: best and last checkpoint, and the saved model
+        disk_bytes=sum(forecast.bytes for forecast in forecasts) + seeds * 3 * 4 * total,
+        seconds=round(seconds, 1),
     )

@@ -8,6 +8,9 @@ from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
 from unfreeze.training.batches import Batches
 
+HEAD_STEPS = 8
+"""Training steps a call where only a head on feature vectors is trained."""
+
 
 def train_phase(
     classifier: keras.Model,
@@ -39,6 +42,8 @@ def train_phase(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        # A step of the head alone is shorter than the call that starts it, so a call makes several.
+        steps_per_execution=HEAD_STEPS if len(trained.input_shape) == 2 else 1,
         # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
         jit_compile=keras.backend.backend() == "jax",  # pyright: ignore[reportArgumentType]
     )
