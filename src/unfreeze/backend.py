@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import json
 import logging
 import os
 import sys
@@ -24,7 +25,8 @@ _threads: int | None = None
 def load_keras() -> None:
     """Choose an installed backend, set what must be set before it is imported, and import Keras.
 
-    `KERAS_BACKEND` and Keras's own configuration file are respected. Does nothing if Keras is there already.
+    `KERAS_BACKEND` is respected, and so is Keras's own configuration file, unless it names a backend that is not
+    installed: Keras itself writes that file, with TensorFlow in it. Does nothing if Keras is there already.
 
     Raises:
         BackendError: no backend is installed, or the chosen one is not.
@@ -32,7 +34,6 @@ def load_keras() -> None:
     if "keras" in sys.modules:
         return
     chosen = os.environ.get("KERAS_BACKEND")
-    keras_config = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
     installed = [name for name, module in BACKENDS.items() if importlib.util.find_spec(module)]
     if not installed:
         raise BackendError(
@@ -41,10 +42,10 @@ def load_keras() -> None:
         )
     if chosen in BACKENDS and chosen not in installed:
         raise BackendError(
-            f"KERAS_BACKEND is {chosen}, which is not installed; {', '.join(installed)} is. "
+            f"KERAS_BACKEND is {chosen}, which is not installed; what is installed: {', '.join(installed)}. "
             f"Unset KERAS_BACKEND, or run: pip install 'unfreeze[{chosen}]'."
         )
-    if not chosen and not keras_config.exists():
+    if not chosen and _configured() not in installed:
         os.environ["KERAS_BACKEND"] = installed[0]
     # TensorFlow leaves oneDNN's kernels off on processors without AVX-512; they are about 1.7 times faster there.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -68,6 +69,15 @@ def thread_count() -> int:
     if _threads is not None:
         return _threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _configured() -> str | None:
+    """Read the backend that Keras's configuration file names."""
+    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @contextmanager

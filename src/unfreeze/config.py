@@ -22,6 +22,10 @@ BAD_FILES_LIMIT = 0.05
 PIXEL_LIMIT = 178_956_970
 """Largest photo decoded, in pixels: where Pillow refuses one as a decompression bomb (twice 89,478,485)."""
 
+CACHE_LIMIT = 20 * 10**9
+CACHE_SHARE_OF_DISK = 0.1
+"""Most that the caches may take: so many bytes, or this share of their disk if that is less."""
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys and wrong types are errors, values never change."""

@@ -59,7 +59,7 @@ def test_a_second_scan_decodes_nothing_and_finds_the_same(
     first = scanned(root, tmp_path / "cache")
     (root / "dog" / "new.png").write_bytes(encode_photo(99))
     decoded = []
-    monkeypatch.setattr(catalog_module, "decode", lambda data: decoded.append(data) or decode(data))
+    monkeypatch.setattr(catalog_module, "decode", lambda data, side: decoded.append(data) or decode(data, side))
     second = scanned(root, tmp_path / "cache")
     assert decoded == [encode_photo(99)]
     assert second.photos[:-1] == first.photos
@@ -204,3 +204,25 @@ def test_elpv_is_decoded_as_pillow_does(tmp_path: Path) -> None:
         expected = Image.open(photo.file).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
         np.testing.assert_array_equal(row, np.asarray(expected))
         assert photo.stratum.split()[0] in ("mono", "poly")
+
+
+def test_large_jpegs_are_decoded_at_a_smaller_scale_and_still_compared(tmp_path):
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (10, 15, 3)), np.ones((100, 100, 1))).astype(np.uint8)
+    for split, name in (("train", "a.jpg"), ("test", "b.png"), ("train", "c.jpg")):
+        (tmp_path / split / "cat").mkdir(parents=True, exist_ok=True)
+        file = tmp_path / split / "cat" / name
+        if name == "b.png":
+            Image.fromarray(decode((tmp_path / "train" / "cat" / "a.jpg").read_bytes())).save(file)
+        else:
+            Image.fromarray(pixels if name == "a.jpg" else 255 - pixels).save(file, quality=90)
+    store = pixel_store(tmp_path / "cache", 224, "squash")
+    catalog = scan(open_source(tmp_path), store, 224, "squash")
+    again = scan(open_source(tmp_path), pixel_store(tmp_path / "cache", 224, "squash"), 224, "squash")
+    by_name = {photo.file.name: photo for photo in catalog.photos}
+    assert {(photo.width, photo.height) for photo in catalog.photos} == {(1500, 1000)}
+    assert by_name["a.jpg"].pixels_sha256 == by_name["b.png"].pixels_sha256 != by_name["c.jpg"].pixels_sha256
+    assert again.photos == catalog.photos
+
+    scaled, whole = (store.read([by_name[name].sha256])[0].astype(int) for name in ("a.jpg", "b.png"))
+    assert not np.array_equal(scaled, whole)  # it was decoded at a smaller scale indeed
+    assert np.abs(scaled - whole).mean() < 1

@@ -54,7 +54,7 @@ def test_shards_are_plain_npy_files(store: RowStore) -> None:
     np.testing.assert_array_equal(np.load(shard), values)
 
 
-def test_locations_can_be_sliced_and_indexed(store: RowStore) -> None:
+def test_places_can_be_sliced_and_indexed(store: RowStore) -> None:
     values = rows(12)
     fill(store, values)
     places = store.locate(keys(12))
@@ -62,14 +62,6 @@ def test_locations_can_be_sliced_and_indexed(store: RowStore) -> None:
     np.testing.assert_array_equal(store.take(places[np.array([11, 0, 11])]), values[[11, 0, 11]])
     assert len(store.locate([])) == 0
     assert store.take(store.locate([])).shape == (0, 4, 3)
-
-
-def test_take_fills_the_given_array(store: RowStore) -> None:
-    values = rows(6)
-    fill(store, values)
-    out = np.zeros((6, 4, 3), np.uint8)
-    assert store.read(keys(6), out) is out
-    np.testing.assert_array_equal(out, values)
 
 
 def test_float16_activations_keep_their_bits(tmp_path: Path) -> None:
@@ -208,13 +200,26 @@ def test_another_shape_sees_none_of_the_rows(store: RowStore) -> None:
     assert len(RowStore(store.folder, (3, 4), np.uint8)) == 0
 
 
-def test_few_shards_are_open_at_a_time(store: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "OPEN_SHARDS", 2)
-    values = rows(30)
-    fill(store, values)
-    order = np.random.default_rng(0).permutation(30)
-    np.testing.assert_array_equal(store.read([f"k{number}" for number in order]), values[order])
-    assert len(store._maps) == 2
+def test_a_shard_that_another_process_deleted_before_its_first_use_counts_as_missing(store: RowStore) -> None:
+    fill(store, rows(8))
+    opened = reopened(store)
+    (index,) = [file for file in store.folder.glob("*.json") if "k0" in json.loads(file.read_text())["keys"]]
+    index.unlink()
+    assert opened.missing(keys(8)) == keys(5)
+    assert opened.note("k0") is None
+    with pytest.raises(KeyError, match="k0"):
+        opened.locate(["k0"])
+    fill(opened, rows(8))
+    np.testing.assert_array_equal(opened.read(keys(8)), rows(8))
+
+
+def test_room_is_made_before_each_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "SHARD_BYTES", 5 * 12)
+    asked: list[tuple[int, int]] = []
+    store = RowStore(tmp_path, (4, 3), np.uint8, lambda size: asked.append((size, len(list(tmp_path.glob("*.npy"))))))
+    fill(store, rows(12))
+    fill(store, rows(12))
+    assert asked == [(60, 0), (60, 1), (60, 2)]
 
 
 def test_an_empty_writer_makes_no_files(store: RowStore) -> None:

@@ -4,26 +4,30 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from unfreeze import progress
-from unfreeze.data.photos import decode, first_bytes, looks_like_photo, resize
+from unfreeze.data.cache_size import open_store
+from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, looks_like_photo, photo_size, resize
 from unfreeze.data.sources import Item, Source, SplitName
 from unfreeze.data.store import RowStore
 from unfreeze.data.threads import in_order
 from unfreeze.errors import PhotoError
 from unfreeze.files import replace_text
 
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Raised whenever decoding or resizing gives other pixels, so that old caches are not used."""
 
+SCALED = "scaled-"
+"""Begins a hash of pixels at a smaller scale."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Photo:
     """A usable photo.
 
@@ -34,7 +38,7 @@ class Photo:
         split: the split that the data set puts it in, or None.
         stratum: what carved splits keep the shares of, within the class.
         sha256: of the file's bytes, in hex.
-        pixels_sha256: of the decoded pixels and their size, in hex.
+        pixels_sha256: of the decoded pixels and their size, in hex; equal where two photos are the same picture.
         width: in pixels, the right way up.
         height: in pixels.
     """
@@ -90,8 +94,8 @@ class Catalog:
 
 def pixel_store(cache: Path, image_size: int, resize_how: str) -> RowStore:
     """Open the store of photos decoded and resized to `image_size`, under the hash of their files."""
-    folder = cache / "pixels" / f"v{PIXELS_VERSION}-{image_size}-{resize_how}"
-    return RowStore(folder, (image_size, image_size, 3), np.uint8)
+    name = f"v{PIXELS_VERSION}-{image_size}-{resize_how}"
+    return open_store(cache, "pixels", name, (image_size, image_size, 3), np.uint8)
 
 
 def scan(
@@ -133,7 +137,21 @@ def scan(
     classes = tuple(sorted({item.label for item in source.items}))
     given: frozenset[SplitName] = frozenset(item.split for item in source.items if item.split is not None)
     bad.sort(key=lambda file: file.path)
-    return Catalog(source.name, source.root, classes, tuple(photos), tuple(bad), source.notice, given)
+    return Catalog(source.name, source.root, classes, _comparable(photos), tuple(bad), source.notice, given)
+
+
+def _comparable(photos: Sequence[Photo]) -> tuple[Photo, ...]:
+    """Hash all pixels of photos that were decoded at a smaller scale, where others of their size were not.
+
+    Photos of equal pixels can't be told by hashes of pixels at different scales.
+    """
+    whole = {(photo.width, photo.height) for photo in photos if not photo.pixels_sha256.startswith(SCALED)}
+    return tuple(
+        replace(photo, pixels_sha256=hash_pixels(decode(photo.file.read_bytes())))
+        if photo.pixels_sha256.startswith(SCALED) and (photo.width, photo.height) in whole
+        else photo
+        for photo in photos
+    )
 
 
 def write_bad_files(path: Path, bad: Iterable[BadFile]) -> None:
@@ -158,12 +176,13 @@ def _read(
         sha256 = hashlib.sha256(data).hexdigest()
         if store is not None and (note := store.note(sha256)) is not None:
             return _photo(item, sha256, **note), None
-        pixels = decode(data)
+        pixels = decode(data, SPARE_PIXELS * (image_size or 0))
+        width, height = photo_size(data)
     except (PhotoError, OSError) as error:
         reason = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
         return BadFile(item.path, reason, looks_like_photo(item.file.name, start))
-    height, width, _ = pixels.shape
-    photo = _photo(item, sha256, hash_pixels(pixels), width, height)
+    mark = "" if pixels.shape[:2] == (height, width) else SCALED
+    photo = _photo(item, sha256, mark + hash_pixels(pixels), width, height)
     if store is None or image_size is None:
         return photo, None
     return photo, resize(pixels, image_size, resize_how)

@@ -32,7 +32,7 @@ FORMS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A file that should be a photo, not yet read.
 

@@ -31,7 +31,7 @@ NEARNESS: tuple[SplitName, ...] = ("train", "val", "test")
 Assignment = Literal["train", "val", "test", "left_out"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SplitRow:
     """A line of `splits.csv`.
 

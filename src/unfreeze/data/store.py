@@ -1,79 +1,76 @@
 """Arrays of one shape on disk, found by key: decoded pixels, activations.
 
-A store is a folder of shards that never change. A shard is a `.npy` file with the rows, memory-mapped when
-read, and a `.json` file beside it with their keys. The rows are in place before the keys, so a kill at any
-moment costs the rows of the shard being written and nothing else, and names are unique, so any number of
-processes can write to a store.
+A store is a folder of shards that never change. A shard is a `.npy` file with the rows and a `.json` file beside it
+with their keys. The rows are in place before the keys, and go after them, so a kill at any moment costs the rows of
+the shard being written and nothing else. Names are unique, so any number of processes can write to a store.
 """
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from unfreeze.data.shard import Shard, index_of
 from unfreeze.files import publish, replace_text
 
 SHARD_BYTES = 64 * 2**20
 """A shard is finished when it has about this size; it is what a kill can cost."""
 
-OPEN_SHARDS = 100
-"""Most shards mapped at a time; each takes a file descriptor, of which macOS gives a process 256."""
+ROW_BITS = 32
+"""A row's place is one number: its shard's number, shifted by so many bits, and its number in the shard."""
 
 Note = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Locations:
-    """Where rows lie, as shard and row numbers of one store: int64 [n] each."""
-
-    shards: np.ndarray
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: slice | np.ndarray) -> "Locations":
-        return Locations(self.shards[index], self.rows[index])
 
 
 class RowStore:
     """Rows of one shape and type, each under a key, with an optional note of plain data.
 
-    Shards that are damaged, cut short or of another shape count as not there.
+    Shards that are damaged, cut short or of another shape count as not there. Looking a key up counts as use of its
+    shard; a shard that another process deleted before its first use counts as not there, too.
 
     Args:
         folder: made when the first row is written.
         shape: of one row.
         dtype: of the rows.
+        make_room: called with the bytes of a shard before it is written.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.typing.DTypeLike):
-        self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
-        self._shards: list[Path] = []
-        self._maps: dict[int, np.ndarray] = {}
-        self._places: dict[str, tuple[int, int]] = {}
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        dtype: np.typing.DTypeLike,
+        make_room: Callable[[int], None] | None = None,
+    ):
+        self.folder, self.shape, self.dtype, self.make_room = folder, shape, np.dtype(dtype), make_room
+        self._shards: list[Shard] = []
+        self._places: dict[str, int] = {}
         self._notes: dict[str, Note] = {}
-        for index in sorted(folder.glob("*.json")):
+        for index in sorted(folder.glob("[!.]*.json")):
             self._read_shard(index)
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        return self._find(key) is not None
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """Give those of `keys` that have no row yet, each once, in their order."""
-        return [key for key in dict.fromkeys(keys) if key not in self._places]
+        return [key for key in dict.fromkeys(keys) if key not in self]
 
     def note(self, key: str) -> Note | None:
         """Give what was noted with a row, or None where nothing was."""
-        return self._notes.get(key)
+        return self._notes.get(key) if key in self else None
 
     @contextmanager
     def writer(self) -> Iterator["RowWriter"]:
@@ -86,66 +83,65 @@ class RowStore:
             writer.discard()
             raise
 
-    def locate(self, keys: Sequence[str]) -> Locations:
+    def locate(self, keys: Sequence[str]) -> np.ndarray:
         """Look keys up once, so that batches can be taken by position.
+
+        Returns:
+            The rows' places in this store, int64 [keys].
 
         Raises:
             KeyError: a key has no row.
         """
-        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
-        return Locations(places[:, 0], places[:, 1])
+        places = np.empty(len(keys), np.int64)
+        for position, key in enumerate(keys):
+            place = self._find(key)
+            if place is None:
+                raise KeyError(key)
+            places[position] = place
+        return places
 
-    def take(self, locations: Locations, out: np.ndarray | None = None) -> np.ndarray:
+    def take(self, places: np.ndarray) -> np.ndarray:
         """Copy rows out of the store.
 
         Args:
-            locations: from `locate`, or part of it.
-            out: where to put them, [n, *shape]; a new array by default.
+            places: from `locate`, all or some, int64 [n].
 
         Returns:
-            [n, *shape], in the order of `locations`.
+            [n, *shape], in the order of `places`.
+
+        Raises:
+            DataError: a shard went away or was damaged after the store was opened.
         """
-        if out is None:
-            out = np.empty((len(locations), *self.shape), self.dtype)
-        places = zip(locations.shards.tolist(), locations.rows.tolist(), strict=True)
-        for position, (shard, row) in enumerate(places):
-            out[position] = self._rows(shard)[row]
-        return out
-
-    def read(self, keys: Sequence[str], out: np.ndarray | None = None) -> np.ndarray:
-        """Copy the rows of `keys` out of the store: [n, *shape]."""
-        return self.take(self.locate(keys), out)
-
-    def _rows(self, shard: int) -> np.ndarray:
-        rows = self._maps.get(shard)
-        if rows is None:
-            for oldest in list(self._maps)[: max(0, len(self._maps) - OPEN_SHARDS + 1)]:
-                self._maps.pop(oldest, None)
-            rows = np.asarray(np.load(self._shards[shard], mmap_mode="r", allow_pickle=False))
-            self._maps[shard] = rows
+        rows = np.empty((len(places), *self.shape), self.dtype)
+        target, size = rows.reshape(-1).view(np.uint8).data, self.row_bytes
+        for position, place in enumerate(places.tolist()):
+            shard, row = place >> ROW_BITS, place & (1 << ROW_BITS) - 1
+            self._shards[shard].read(row, target[position * size : (position + 1) * size])
         return rows
 
+    def read(self, keys: Sequence[str]) -> np.ndarray:
+        """Copy the rows of `keys` out of the store: [n, *shape]."""
+        return self.take(self.locate(keys))
+
+    def _find(self, key: str) -> int | None:
+        place = self._places.get(key)
+        return place if place is not None and self._shards[place >> ROW_BITS].use() else None
+
     def _read_shard(self, index: Path) -> None:
-        file = index.with_suffix(".npy")
         try:
             content = json.loads(index.read_text(encoding="utf-8"))
             keys, notes = content["keys"], content["notes"]
-            if file.stat().st_size != content["bytes"] or len(keys) != len(notes):
-                return
-            rows = np.load(file, mmap_mode="r", allow_pickle=False)
+            shard = Shard(index.with_suffix(".npy"))
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if rows.shape == (len(keys), *self.shape) and rows.dtype == self.dtype:
-            self._add_shard(file, keys, notes)
+        if shard.shape == (len(keys), *self.shape) and shard.dtype == self.dtype and len(notes) == len(keys):
+            self._add_shard(shard, keys, notes)
 
-    def _add_shard(self, file: Path, keys: Sequence[str], notes: Sequence[Note | None]) -> None:
-        shard = len(self._shards)
-        self._shards.append(file)
-        for row, (key, note) in enumerate(zip(keys, notes, strict=True)):
-            if key not in self._places:
-                if note is not None:
-                    self._notes[key] = note
-                self._places[key] = (shard, row)
+    def _add_shard(self, shard: Shard, keys: Sequence[str], notes: Sequence[Note | None]) -> None:
+        first = len(self._shards) << ROW_BITS
+        self._shards.append(shard)
+        self._places.update(zip(keys, range(first, first + len(keys)), strict=True))
+        self._notes.update((key, note) for key, note in zip(keys, notes, strict=True) if note is not None)
 
 
 class RowWriter:
@@ -156,8 +152,7 @@ class RowWriter:
         self._file: IO[bytes] | None = None
         self._temporary = self._final = store.folder
         self._rows: dict[str, Note | None] = {}
-        row_bytes = int(np.prod(store.shape, dtype=np.int64)) * store.dtype.itemsize
-        self._rows_per_shard = max(1, SHARD_BYTES // max(1, row_bytes))
+        self._rows_per_shard = max(1, SHARD_BYTES // max(1, store.row_bytes))
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows or key in self._store
@@ -192,12 +187,12 @@ class RowWriter:
         self._file.seek(0)
         self._write_header(self._file, len(self._rows))
         self._file.close()
-        size = self._temporary.stat().st_size
         publish(self._temporary, self._final)
         keys, notes = list(self._rows), list(self._rows.values())
-        index = {"bytes": size, "keys": keys, "notes": notes}
-        replace_text(self._final.with_suffix(".json"), json.dumps(index))
-        self._store._add_shard(self._final, keys, notes)
+        replace_text(index_of(self._final), json.dumps({"keys": keys, "notes": notes}))
+        shard = Shard(self._final)
+        shard.use()
+        self._store._add_shard(shard, keys, notes)
         self._file, self._rows = None, {}
 
     def discard(self) -> None:
@@ -210,6 +205,8 @@ class RowWriter:
 
     def _start(self) -> IO[bytes]:
         folder = self._store.folder
+        if self._store.make_room:
+            self._store.make_room(self._rows_per_shard * self._store.row_bytes)
         folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex
         self._temporary, self._final = folder / f".{name}.npy", folder / f"{name}.npy"

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unfreeze.data.cache_size import open_store
 from unfreeze.data.inputs import Pixels
 from unfreeze.data.store import RowStore
 from unfreeze.data.threads import in_order
@@ -28,7 +29,7 @@ from unfreeze.features.engine import Engine, row_shape
 from unfreeze.progress import task
 
 CHUNK = 16
-"""Photos that one thread takes through all stages at a time."""
+"""Photos that one thread takes through all stages at a time; more where an engine runs larger batches."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Activations:
         stages: engines, each running on the rows of the one before.
         keep: for each stage, whether its rows stay on disk; the last stage's always do.
         precision: `float16` or `float32`, of the rows on disk and between stages.
-        cache: folder of all activations.
+        cache: folder of all caches.
     """
 
     def __init__(self, pixels: Pixels, stages: Sequence[Engine], keep: Sequence[bool], precision: str, cache: Path):
@@ -99,7 +100,7 @@ class Activations:
         Raises:
             UnfreezeError: numbers too large for float16.
         """
-        if any(engine.choice is None for engine in self._stages):
+        if len(self) and any(engine.choice is None for engine in self._stages):
             self._prepare()
         self._open()
         if any(True for _ in self._missing()):
@@ -147,18 +148,23 @@ class Activations:
 
     def _missing(self) -> Iterator[tuple[int, np.ndarray]]:
         """Give view and photos of everything that the last stage has no row for, in chunks."""
+        size = max([CHUNK, *(engine.choice.batch for engine in self._stages if engine.choice)])
         for view in range(self._pixels.views):
             keys = self._pixels.keys(view)
             absent = set(self._stores[-1].missing(keys))
             indices = np.array([index for index, key in enumerate(keys) if key in absent], np.int64)
-            for start in range(0, len(indices), CHUNK):
-                yield view, indices[start : start + CHUNK]
+            for start in range(0, len(indices), size):
+                yield view, indices[start : start + size]
 
     def _prepare(self) -> None:
+        """Make the engines ready, each on rows that the one before gives."""
+        if all(engine.is_prepared for engine in self._stages):
+            return
         rows = self._pixels.take(np.arange(min(CHUNK, len(self))))
         for engine in self._stages:
             engine.prepare(rows)
-            rows = self._rounded(engine.run(rows))
+            if engine is not self._stages[-1]:
+                rows = self._rounded(engine.run(rows))
 
     def _open(self) -> None:
         """Open the folder of each stage: it is named by all that its rows depend on beside photo and view."""
@@ -166,5 +172,5 @@ class Activations:
         recipe: list[str] = [self._pixels.name, self._precision.name]
         for engine in self._stages:
             recipe += [engine.sha256, engine.choice.engine if engine.choice else ""]
-            folder = self._cache / hashlib.sha256(" ".join(recipe).encode()).hexdigest()[:32]
-            self._stores.append(RowStore(folder, row_shape(engine.model), self._precision))
+            name = hashlib.sha256(" ".join(recipe).encode()).hexdigest()[:32]
+            self._stores.append(open_store(self._cache, "activations", name, row_shape(engine.model), self._precision))

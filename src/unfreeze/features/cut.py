@@ -12,7 +12,8 @@ many channels as between blocks. `find_cut` weighs both.
 
 Only trained weights hold the cut back. An unfrozen activation, pooling or Dropout can be in the prefix: backbones
 run in inference mode in every experiment, frozen or not, so Dropout passes its input on and BatchNormalization uses
-its stored statistics. A prefix is therefore always run with `training=False`.
+its stored statistics. A prefix is therefore always run with `training=False`. Layers of other people's models that
+have to run in training mode are named as `held`.
 """
 
 import math
@@ -69,23 +70,26 @@ class Cut:
         return not self.suffix
 
 
-def find_cut(model: keras.Model, unfrozen: Collection[str]) -> Cut:
+def find_cut(model: keras.Model, unfrozen: Collection[str], held: Collection[str] = ()) -> Cut:
     """Find where to cut a network so that training the unfrozen layers costs least.
 
     Args:
         model: Functional model with inputs of a fixed size, such as a backbone. A nested model counts as one layer.
         unfrozen: names of the layers that are trained.
+        held: names of layers that must be behind the cut, too, with or without weights, because they do something else
+            in training than in inference.
 
     Returns:
-        The model's output where no unfrozen layer has weights. Otherwise, of all places before the trained layers,
-        the one where arithmetic left over and bytes stored are least, `MACS_PER_BYTE` being their rate of exchange.
+        The model's output where no unfrozen layer has weights and none is held. Otherwise, of all places before those
+        layers, the one where arithmetic left over and bytes stored are least, `MACS_PER_BYTE` being their rate of
+        exchange.
 
     Raises:
         LayerError: the model has no layer of a name, or it takes photos of any size.
     """
     _check(model, unfrozen)
     graph = calls(model)
-    trained = _trained(model, graph, unfrozen)
+    trained = _trained(model, graph, unfrozen, held)
     # Keras lists each call after those that it needs. So does this order, and its first k frozen calls are a valid
     # prefix for every k.
     frozen = [call for call in graph if call not in trained]
@@ -166,13 +170,15 @@ def _lifetimes(model: keras.Model, order: Sequence[Call]) -> list[_Tensor]:
     ]
 
 
-def _trained(model: keras.Model, graph: Sequence[Call], unfrozen: Collection[str]) -> set[Call]:
-    """Give the calls that have to be in the suffix: of unfrozen layers with weights, and all that they lead to.
+def _trained(
+    model: keras.Model, graph: Sequence[Call], unfrozen: Collection[str], held: Collection[str]
+) -> set[Call]:
+    """Give the calls that have to be in the suffix: unfrozen layers with weights, held ones, all that they lead to.
 
     If there are any, so are the calls that make an output of the model, with all that they lead to: Keras can't build
     a suffix that passes a tensor on from its input to its output.
     """
-    seeds = {call for call in graph if call.layer.name in unfrozen and call.weights}
+    seeds = {call for call in graph if (call.layer.name in unfrozen and call.weights) or call.layer.name in held}
     if not seeds:
         return set()
     trained: set[Call] = set()

@@ -6,21 +6,25 @@ and threads changes no bit of what ONNX Runtime gives, so that is chosen by meas
 
 import hashlib
 import json
+import logging
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import onnxruntime
+from pydantic import TypeAdapter
 
 from unfreeze.backend import thread_count
-from unfreeze.features.graph import calls
+from unfreeze.config import Count
+from unfreeze.features.graph import Call, calls
 from unfreeze.files import publish, replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
@@ -37,7 +41,7 @@ BATCHES = (1, 4, 16)
 
 TRIAL_SECONDS = 0.15
 
-KERAS_BATCH = 64
+KERAS_BATCH = 32
 
 ONLY_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint", "seed")
 """Endings of settings of a layer that change nothing of what it computes in inference."""
@@ -56,8 +60,8 @@ class Choice:
     """
 
     engine: str
-    batch: int
-    workers: int
+    batch: Count
+    workers: Count
     rows_per_second: float = 0.0
     why: str | None = None
 
@@ -75,8 +79,13 @@ class Engine:
         self.sha256 = model_sha256(model)
         self._folder = folder / self.sha256[:32]
         self._session: onnxruntime.InferenceSession | None = None
-        self._prepared = False
+        self.is_prepared = False
         self.choice = self._recorded_choice()
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether it runs a copy of the model, so that training the model's layers from now on changes nothing."""
+        return self._session is not None
 
     def prepare(self, sample: np.ndarray) -> None:
         """Open the engine, compare it with Keras and, the first time on this machine, choose how it runs.
@@ -84,51 +93,66 @@ class Engine:
         Args:
             sample: rows as `run` will get them, at least one.
         """
-        if self._prepared:
+        if self.is_prepared:
             return
-        self._prepared = True
-        if self.choice and self.choice.why:
-            return
-        wanted = _rows(self.model(sample[:COMPARED], training=False))  # Keras exports only what was called once
-        problem = _no_onnx_here() or self._open()
-        if not problem:
-            problem = _difference(self._run_onnx(sample[:COMPARED]), wanted)
-        if problem:
-            self._session = None
-            say(f"The frozen layers run in Keras, not in ONNX Runtime: {problem}")
-            self.choice = Choice(f"keras-{keras.__version__}-{keras.backend.backend()}", KERAS_BATCH, 1, why=problem)
-        elif self.choice is None:
-            self.choice = self._fastest(sample)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        replace_text(self._folder / "choice.json", json.dumps(asdict(self.choice), indent=1))
+        if not (self.choice and self.choice.why):
+            if problem := self._open_onnx(sample[:COMPARED]):
+                self._session = None
+                say(f"The frozen layers run in Keras, not in ONNX Runtime: {problem}")
+                self.choice = Choice(_keras_here(), KERAS_BATCH, 1, why=problem)
+            elif self.choice is None:
+                self.choice = self._fastest(sample)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace_text(self._folder / "choice.json", json.dumps(asdict(self.choice), indent=1))
+        self.is_prepared = True
 
     def run(self, rows: np.ndarray) -> np.ndarray:
-        """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time."""
-        if self._session and self.choice:
-            batches = range(0, len(rows), self.choice.batch)
-            return np.concatenate([self._run_onnx(rows[start : start + self.choice.batch]) for start in batches])
-        return _rows(self.model.predict(rows, batch_size=KERAS_BATCH, verbose=0))  # pyright: ignore[reportArgumentType]
+        """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time. Prepare it first."""
+        assert self.is_prepared
+        assert self.choice
+        run, size = (self._run_onnx if self.is_exported else self._run_keras), self.choice.batch
+        return np.concatenate([run(rows[start : start + size]) for start in range(0, len(rows), size)])
 
     def _run_onnx(self, rows: np.ndarray) -> np.ndarray:
-        assert self._session is not None
+        assert self._session
         names = [value.name for value in self._session.get_inputs()]
-        pieces = [rows] if len(names) == 1 else unpack(rows, self.model)
-        feed = {name: np.asarray(piece, np.float32) for name, piece in zip(names, pieces, strict=True)}
+        feed = {
+            name: np.asarray(piece, np.float32) for name, piece in zip(names, _as_list(self._inputs(rows)), strict=True)
+        }
         return _rows(self._session.run(None, feed))
 
-    def _open(self) -> str | None:
-        """Open the exported model, exporting it first where that wasn't done; gives the reason if it can't be."""
+    def _run_keras(self, rows: np.ndarray) -> np.ndarray:
+        """Run one batch, filled up to a whole one: another size may round differently, and is compiled anew."""
+        batch = np.resize(rows, (KERAS_BATCH, *rows.shape[1:]))
+        return _rows(self.model.predict_on_batch(self._inputs(batch)))[: len(rows)]
+
+    def _inputs(self, rows: np.ndarray) -> Any:
+        return rows if len(self.model.inputs) == 1 else unpack(rows, self.model)
+
+    def _open_onnx(self, sample: np.ndarray) -> str | None:
+        """Open the exported model, which may have to be exported first; gives the reason if it can't be used."""
+        if _on_gpu():
+            return "there is a GPU"
+        wanted = _rows(self.model(self._inputs(sample), training=False))  # Keras exports only what was called once
         file = self._folder / "model.onnx"
+        if file.exists() and not self._open(file, sample, wanted):
+            return None
         try:
-            if not file.exists():
-                _export(self.model, file)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+            _export(self.model, file)
         except Exception as error:  # exporters fail in too many ways to name
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return None
+            return _in_a_line(error)
+        return self._open(file, sample, wanted)
+
+    def _open(self, file: Path, sample: np.ndarray, wanted: np.ndarray) -> str | None:
+        """Open an exported model and compare it with Keras; gives the reason if it is no good."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+            return _difference(self._run_onnx(sample), wanted)
+        except Exception as error:  # nor has ONNX Runtime a common class for its errors
+            return _in_a_line(error)
 
     def _fastest(self, sample: np.ndarray) -> Choice:
         """Try the sizes of a batch, as many calls at a time as there are processors."""
@@ -144,13 +168,17 @@ class Engine:
                     done += batch * workers
                 rates[batch] = done / (time.perf_counter() - started)
         best = max(rates, key=lambda batch: rates[batch])
-        return Choice(f"onnxruntime-{onnxruntime.__version__}", best, workers, round(rates[best], 1))
+        return Choice(_onnx_here(), best, workers, round(rates[best], 1))
 
     def _recorded_choice(self) -> Choice | None:
+        """Read what was chosen earlier; None where nothing was, or with other software or another kind of processor."""
         try:
-            return Choice(**json.loads((self._folder / "choice.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            choice = TypeAdapter(Choice).validate_json((self._folder / "choice.json").read_bytes())
+        except (OSError, ValueError):
             return None
+        if choice.engine == _onnx_here() and not _on_gpu():
+            return replace(choice, workers=thread_count())
+        return choice if choice.engine == _keras_here() else None
 
 
 def model_sha256(model: keras.Model) -> str:
@@ -158,11 +186,12 @@ def model_sha256(model: keras.Model) -> str:
     made = {id(tensor): f"input {number} {tensor.shape}" for number, tensor in enumerate(model.inputs)}
     steps = []
     for call in calls(model):
-        config = {key: value for key, value in call.layer.get_config().items() if not key.endswith(ONLY_TRAINING)}
-        steps.append([type(call.layer).__name__, config, [made[id(tensor)] for tensor in call.inputs]])
+        config = _inference_settings(call.layer.get_config())
+        inputs = [made[id(tensor)] for tensor in call.inputs]
+        steps.append([type(call.layer).__name__, config, inputs, _arguments(call)])
         made |= {id(tensor): f"{len(steps)}:{number}" for number, tensor in enumerate(call.outputs)}
     steps.append([made[id(tensor)] for tensor in model.outputs])
-    graph = json.dumps(steps, sort_keys=True, default=str)
+    graph = json.dumps(steps, sort_keys=True, default=_plain)
     layers = dict.fromkeys(call.layer for call in calls(model))
     weights = weights_sha256(layer for layer in layers if isinstance(layer, keras.Layer))
     return hashlib.sha256(f"{graph} {weights}".encode()).hexdigest()
@@ -202,16 +231,55 @@ def _difference(given: np.ndarray, wanted: np.ndarray) -> str | None:
     return f"its output differs from Keras's by {largest:.2g} of the largest number, more than rounding"
 
 
-def _no_onnx_here() -> str | None:
-    if keras.distribution.list_devices("gpu"):
-        return "there is a GPU"
-    return None
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _inference_settings(config: Any) -> Any:
+    """Leave out what changes nothing of what a layer, or one inside it, computes in inference."""
+    if isinstance(config, dict):
+        return {key: _inference_settings(value) for key, value in config.items() if not key.endswith(ONLY_TRAINING)}
+    return [_inference_settings(value) for value in config] if isinstance(config, list | tuple) else config
+
+
+def _arguments(call: Call) -> Any:
+    """Give what a layer is called with beside tensors of the graph, such as the 3 in `x + 3`."""
+    output: Any = call.outputs[0]
+    history = output._keras_history  # Keras has no public way to the arguments
+    arguments = history.operation._inbound_nodes[history.node_index].arguments
+    return [arguments.args, arguments.kwargs]
+
+
+def _plain(value: Any) -> Any:
+    """Stand in for what JSON can't hold, such as an array in a graph."""
+    if isinstance(value, keras.KerasTensor):
+        return "tensor"
+    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
+        array = np.asarray(keras.ops.convert_to_numpy(value))
+        return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+    return str(value)
+
+
+def _onnx_here() -> str:
+    return f"onnxruntime-{onnxruntime.__version__}"
+
+
+def _keras_here() -> str:
+    backend = keras.backend.backend()
+    return f"keras-{keras.__version__}-{backend}-{sys.modules[backend].__version__}-{'gpu' if _on_gpu() else 'cpu'}"
+
+
+def _on_gpu() -> bool:
+    """Whether Keras computes on something else than the processor: there it puts new arrays."""
+    array: Any = keras.ops.convert_to_tensor(0.0)
+    return "cpu" not in str(array.device).lower()
 
 
 def _export(model: keras.Model, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"
+        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it shows optimizations that fail, with traceback
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # exporters look for names that newer NumPy and ONNX no longer have
             model.export(temporary, format="onnx", verbose=False)

@@ -1,6 +1,6 @@
 """An experiment's network in two: stages that run once a photo, and the part that is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,28 +58,31 @@ class FrozenLayers:
         own = find_cut(extractor, unfrozen)
         if own.at_pixels:
             return pixels
-        kept: dict[tuple[str, ...], bool] = {}
+        kept: dict[Cut, bool] = {}
         for stop in stops:
             cut = find_cut(extractor, stop.unfrozen)
-            if not cut.at_pixels and set(cut.prefix) < set(own.prefix):
-                kept[cut.tensors] = kept.get(cut.tensors, False) or stop.keep
-        depth = {name: position for position, name in enumerate(own.prefix)}
-        before = sorted(kept, key=lambda tensors: max(depth[name.partition(":")[0]] for name in tensors))
-        stages = [self._engine(model) for model in _stages(extractor, [*before, own.tensors])]
-        return Activations(
-            pixels, stages, [*(kept[cut] for cut in before), True], precision, self.cache / "activations"
-        )
+            kept[cut] = kept.get(cut, False) or stop.keep
+        way = _way_to(own, kept)
+        stages = [self._engine(model) for model in _stages(extractor, [cut.tensors for cut in way])]
+        return Activations(pixels, stages, [kept.get(cut, False) for cut in way], precision, self.cache)
 
     def _engine(self, model: keras.Model) -> Engine:
+        """Give the engine that was opened for the same layers and weights, or a new one.
+
+        One that runs nothing exported depends on its model, whose layers may have been trained in the meantime.
+        """
         engine = Engine(model, self.cache / "engines")
-        return self._engines.setdefault(engine.sha256, engine)
+        opened = self._engines.get(engine.sha256)
+        if opened and opened.is_exported:
+            return opened
+        self._engines[engine.sha256] = engine
+        return engine
 
 
 def trained_part(classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Model:
     """Give the part of a classifier that is trained, from the cut to the probabilities, sharing every layer.
 
-    Its input is a row as `FrozenLayers.rows` gives it. The backbone's layers in it run in inference mode, as in the
-    whole model.
+    Its input is a row as `FrozenLayers.rows` gives it. The backbone's layers in it always run in inference mode.
     """
     extractor = feature_extractor(classifier)
     cut = find_cut(extractor, unfrozen)
@@ -101,12 +104,31 @@ def _taken_apart(row: Any, cut: Cut) -> Any:
     ]
 
 
+def _way_to(own: Cut, cuts: Iterable[Cut]) -> list[Cut]:
+    """Choose the cuts that lie one behind the other before a cut, and that cut itself."""
+    way: list[Cut] = []
+    for cut in sorted(cuts, key=lambda cut: (len(cut.prefix), cut.tensors)):
+        lies_behind = not way or set(way[-1].prefix) < set(cut.prefix)
+        if lies_behind and not cut.at_pixels and set(cut.prefix) < set(own.prefix):
+            way.append(cut)
+    return [*way, own]
+
+
 def _stages(extractor: keras.Model, cuts: Sequence[Sequence[str]]) -> list[keras.Model]:
     """Cut a network into one model a stage; each stage ends with the tensors of these names."""
     names = tensor_names(extractor)
     ends = [[names[name] for name in cut] for cut in cuts]
     starts = [list(extractor.inputs), *ends]
-    return [keras.Model(_one(start), _one(end)) for start, end in zip(starts, ends, strict=False)]
+    return [_stage(start, end) for start, end in zip(starts, ends, strict=False)]
+
+
+def _stage(start: list[keras.KerasTensor], end: list[keras.KerasTensor]) -> keras.Model:
+    """Build a model from some tensors to others; Keras needs a layer where one of them is just handed on."""
+    end = [
+        keras.layers.Identity(name=f"handed_on_{number}")(tensor) if any(tensor is given for given in start) else tensor
+        for number, tensor in enumerate(end)
+    ]
+    return keras.Model(_one(start), _one(end))
 
 
 def _one(tensors: list[keras.KerasTensor]) -> keras.KerasTensor | list[keras.KerasTensor]:

@@ -16,11 +16,15 @@ class Call:
         layer: what is called; shared layers are called several times.
         inputs: tensors it needs.
         outputs: tensors it makes.
+        args: positional arguments of the call, tensors among them.
+        kwargs: keyword arguments of the call.
     """
 
     layer: keras.Operation
     inputs: tuple[keras.KerasTensor, ...]
     outputs: tuple[keras.KerasTensor, ...]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
     @property
     def weights(self) -> list[Any]:
@@ -43,7 +47,13 @@ def calls(model: keras.Model) -> list[Call]:
     model is one call. The model's inputs are no calls.
     """
     return [
-        Call(node.operation, tuple(node.input_tensors), tuple(node.output_tensors))
+        Call(
+            node.operation,
+            tuple(node.input_tensors),
+            tuple(node.output_tensors),
+            node.arguments.args,
+            node.arguments.kwargs,
+        )
         for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True)  # Keras has no public way to the calls
         for node in nodes
         if not node.is_input

@@ -11,7 +11,7 @@ import yaml
 
 from unfreeze import progress
 from unfreeze.backend import load_keras
-from unfreeze.data.photos import decode, first_bytes, resize
+from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.inference.finished import finished_run
@@ -95,16 +95,20 @@ class Predictor:
         """
         return self._model.predict(pixels, batch_size=BATCH, verbose=0)
 
-    def resize(self, pixels: np.ndarray) -> np.ndarray:
-        """Resize a decoded photo, uint8 [height, width, 3], as this model wants it: uint8 [size, size, 3]."""
-        return resize(pixels, self._size, self._resize)
+    def pixels(self, data: bytes) -> np.ndarray:
+        """Decode and resize a photo's bytes as this model was trained on photos: uint8 [size, size, 3].
+
+        Raises:
+            PhotoError: it is no usable photo.
+        """
+        return resize(decode(data, SPARE_PIXELS * self._size), self._size, self._resize)
 
     def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
         errors: dict[int, str] = {}
         for number, file in enumerate(files):
             try:
-                pixels[number] = self.resize(decode(read_file(file)))
+                pixels[number] = self.pixels(read_file(file))
             except PhotoError as error:
                 errors[number] = str(error)
         rows = iter(self.probabilities(np.stack(list(pixels.values()))) if pixels else ())

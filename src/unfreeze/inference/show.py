@@ -155,7 +155,7 @@ def _read(predictor: Predictor, candidates: Sequence[_Candidate], count: int) ->
             reason = f"{candidate.file} {error}"
             continue
         sha256 = hashlib.sha256(data).hexdigest()
-        drawn.append(_Drawn(candidate, _small(pixels), predictor.resize(pixels), sha256))
+        drawn.append(_Drawn(candidate, _small(pixels), predictor.pixels(data), sha256))
         if len(drawn) == count:
             break
     if not drawn:

@@ -60,9 +60,10 @@ class Division:
         return self.frozen.rows(classifier, unfrozen, stops, pixels, precision)
 
     def _covered_by(self, other: Experiment) -> bool:
-        """Whether another experiment trains on at least these photos and views."""
+        """Whether another experiment trains on at least these photos and views, in the same precision."""
         mine = self.experiment
-        return _changes(other) == _changes(mine) and other.fraction >= mine.fraction and other.views >= mine.views
+        alike = _changes(other) == _changes(mine) and other.precision == mine.precision
+        return alike and other.fraction >= mine.fraction and other.views >= mine.views
 
 
 def _network(experiment: Experiment) -> tuple[str, int, str, str]:

@@ -38,14 +38,15 @@ def train_phase(
         callbacks: Keras callbacks.
     """
     freeze(backbone_of(classifier), unfrozen)
+    backend = keras.backend.backend()
     trained.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # A step of the head alone is shorter than the call that starts it, so a call makes several.
-        steps_per_execution=HEAD_STEPS if len(trained.input_shape) == 2 else 1,
+        steps_per_execution=HEAD_STEPS if len(trained.input_shape) == 2 and backend != "torch" else 1,
         # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
-        jit_compile=keras.backend.backend() == "jax",  # pyright: ignore[reportArgumentType]
+        jit_compile=backend == "jax",  # pyright: ignore[reportArgumentType]
     )
     trained.fit(
         batches,

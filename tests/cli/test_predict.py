@@ -1,0 +1,70 @@
+"""`unfreeze predict`: classes of photos and folders, and what can't be predicted."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import refused
+
+
+@pytest.fixture(scope="module")
+def run(series):
+    return series / "experiments" / "model_4" / "seed-0"
+
+
+@pytest.fixture
+def photos(solar_cells, tmp_path):
+    """A good photo, a folder with a good and a bad one, and one that is not there."""
+    first, second = sorted((solar_cells / "defective").iterdir())[:2]
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    shutil.copy(second, tmp_path / "folder" / "deep" / "good.png")
+    (tmp_path / "folder" / "bad.png").write_bytes(second.read_bytes()[:500])
+    return [first, tmp_path / "folder", tmp_path / "missing.jpg"]
+
+
+def test_json_of_a_real_call(run, photos, tmp_path):
+    code = "import sys; from unfreeze.cli import main; sys.exit(main())"
+    arguments = ["predict", str(run), *map(str, photos), "--json"]
+    finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert finished.returncode == 1  # two could not be predicted
+    assert finished.stderr == ""
+    predictions = json.loads(finished.stdout)
+    assert [(each["path"], each["error"]) for each in predictions] == [
+        (str(photos[0]), None),
+        (str(tmp_path / "folder" / "bad.png"), "can't be decoded: image file is truncated"),
+        (str(tmp_path / "folder" / "deep" / "good.png"), None),
+        (str(tmp_path / "missing.jpg"), "is not there"),
+    ]
+    for each in predictions:
+        assert set(each) == {"path", "top", "error"}
+        if each["error"]:
+            assert each["top"] == []
+        else:
+            assert {top["class"] for top in each["top"]} == {"defective", "functional"}
+            assert sum(top["probability"] for top in each["top"]) == pytest.approx(1)
+            assert each["top"][0]["probability"] >= each["top"][1]["probability"]
+
+
+def test_text(call, run, photos):
+    finished = call("predict", run, photos[0])
+    assert finished.code == 0
+    top = call("predict", run, photos[0], "--json").json[0]["top"]
+    named = ", ".join(f"{each['class']} {each['probability']:.1%}" for each in top)
+    assert finished.stdout == f"{photos[0]}: {named}\n"
+    finished = call("predict", run, photos[2])
+    assert (finished.code, finished.stdout) == (1, f"{photos[2]}: is not there\n")
+
+
+def test_a_folder_without_photos(call, run, tmp_path):
+    assert refused(call("predict", run, tmp_path)) == f"{tmp_path} holds no photo, nor does any folder below it."
+
+
+def test_several_runs(call, series, photos):
+    message = refused(call("predict", series, photos[0]))
+    assert message.splitlines()[:2] == [
+        f"{series} holds 5 runs; name one of them:",
+        f"  {series / 'experiments' / 'model_0' / 'seed-0'}",
+    ]
