@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
     from unfreeze.series.train import train
+    from unfreeze.training.fit import fit
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "load", "plan", "run", "show", "train"]
+__all__ = ["check", "compare", "fit", "load", "plan", "run", "show", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
+    "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
     "plan": "unfreeze.series.plan",
     "run": "unfreeze.series.run",

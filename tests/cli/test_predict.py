@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import unfreeze
 from tests.cli.conftest import refused
 
 
@@ -48,16 +49,28 @@ def test_json_of_a_real_call(run, photos, tmp_path):
             assert each["top"][0]["probability"] >= each["top"][1]["probability"]
 
 
-def test_text(call, run, photos):
+@pytest.fixture(scope="module")
+def predictor(run):
+    return unfreeze.load(run)
+
+
+@pytest.fixture
+def loaded(predictor, monkeypatch):
+    """Load the model once for all tests."""
+    monkeypatch.setattr(unfreeze, "load", lambda run: predictor, raising=False)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_text(call, run, photos, predictor):
     finished = call("predict", run, photos[0])
     assert finished.code == 0
-    top = call("predict", run, photos[0], "--json").json[0]["top"]
-    named = ", ".join(f"{each['class']} {each['probability']:.1%}" for each in top)
-    assert finished.stdout == f"{photos[0]}: {named}\n"
+    top = ", ".join(f"{name} {probability:.1%}" for name, probability in predictor.predict(photos[0])[0].top)
+    assert finished.stdout == f"{photos[0]}: {top}\n"
     finished = call("predict", run, photos[2])
     assert (finished.code, finished.stdout) == (1, f"{photos[2]}: is not there\n")
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_folder_without_photos(call, run, tmp_path):
     assert refused(call("predict", run, tmp_path)) == f"{tmp_path} holds no photo, nor does any folder below it."
 

@@ -19,6 +19,7 @@ from unfreeze.features.engine import Engine
 
 TURNS = Augmentation(flip="horizontal", rotation=0.2, zoom=0.2)
 ALL = np.arange(20)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
@@ -130,12 +131,14 @@ def test_the_same_file_twice_is_computed_once(views, photos, block14, tmp_path):
     assert stored_keys(tmp_path) == 3
 
 
-def test_no_photos(views, stages, tmp_path):
+def test_no_photos(views, stages, tmp_path, news):
     fresh = tiny_engine(tmp_path / "engines")
     for chain in (stages, [fresh]):
         rows = Activations(views(photos=[]), chain, [True] * len(chain), "float32", tmp_path).compute()
         assert len(rows) == 0
         assert len(rows.take(np.array([], np.int64))) == 0
+    assert fresh.choice is None
+    assert news == []
 
 
 # Derivation by rule: what a row holds follows from the chain of stages, not from what the cache held.
@@ -179,6 +182,10 @@ def test_the_way_is_part_of_the_key(views, tmp_path):
     assert stored_keys(tmp_path) == 40
     assert direct.tobytes() != by_way.tobytes()  # rounded once less
     assert_close(direct.astype(np.float32), by_way.astype(np.float32), 1e-3)
+    larger = Activations(
+        views(1), [tiny_engine(tmp_path / "engines", scale=3.0), third], [False, True], "float16", tmp_path
+    )
+    assert_close(larger.compute().take(ALL).astype(np.float32), 3 * by_way.astype(np.float32), 2e-3)
 
 
 def test_in_keras_too_bits_do_not_depend_on_what_the_cache_held(views, photos, stages, tmp_path, monkeypatch):
@@ -193,11 +200,12 @@ def test_in_keras_too_bits_do_not_depend_on_what_the_cache_held(views, photos, s
 # What must not be mixed up
 
 
-def test_precisions_lie_apart(views, block14, rows_run):
+def test_precisions_lie_apart(views, block14, rows_run, tmp_path):
     block14(views(1), "float16")
     exact = block14(views(1), "float32").take(ALL)
     assert sum(rows_run) == 40
     assert exact.dtype == np.float32
+    assert len(list((tmp_path / "activations").iterdir())) == 2
     assert (exact != exact.astype(np.float16)).any()
 
 

@@ -16,6 +16,7 @@ from unfreeze.models.classifier import backbone_of, build_classifier, feature_ex
 from unfreeze.models.unfreezing import freeze, unfrozen_layers
 
 ALL = np.arange(20)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
@@ -80,8 +81,8 @@ def test_cuts_of_several_tensors(tmp_path):
 SIDE = 12
 
 
-def crossing_backbone():
-    """Build two branches around a shortcut; layers of either can be trained without those of the other."""
+def crossing_backbone(shortcut=True):
+    """Build two branches and a shortcut; layers of either branch can be trained without those of the other."""
     draw = keras.initializers.HeNormal(seed=0)
 
     def conv(name, x):
@@ -92,32 +93,51 @@ def crossing_backbone():
     stem = conv("stem", keras.layers.Rescaling(1 / 255, name="rescaling")(photo))
     left = conv("left_2", conv("left_1", stem))
     right = conv("right_2", conv("right_1", stem))
-    x = conv("end", keras.layers.Add(name="add")([left, right, stem]))
+    x = conv("end", keras.layers.Add(name="add")([left, right, *([stem] if shortcut else [])]))
     return keras.Model(photo, x, name="crossing")
 
 
 @pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize(
-    ("unfrozen", "stops"),
+    ("shortcut", "unfrozen", "stops"),
     [
-        (["end"], [["left_2", "right_2", "end"]]),
-        (["end"], [["left_1", "right_1"], ["left_2", "right_2"]]),  # the shortcut is handed on
-        ([], [["left_2"], ["right_2"], ["end"]]),  # the first two lie side by side
-        (["right_2"], [["left_2"], [], ["stem"], ["right_2"], ["right_1"]]),
-        (["left_2", "right_2"], [["right_2", "left_2"], ["left_1", "right_1"]]),
+        (True, ["end"], [["left_1", "right_1"], ["left_2", "right_2"]]),  # the shortcut is handed on
+        (False, [], [["left_2"], ["right_2"], ["end"]]),  # the first two lie side by side
+        (False, ["right_2"], [["left_2"], [], ["stem"], ["right_2"], ["right_1"]]),
+        (True, ["left_2", "right_2"], [["right_2", "left_2"], ["left_1", "right_1"]]),
     ],
 )
-def test_any_cuts_of_other_experiments(unfrozen, stops, gpu, tmp_path, monkeypatch):
+def test_any_cuts_of_other_experiments(shortcut, unfrozen, stops, gpu, tmp_path, monkeypatch, rows_run):
     monkeypatch.setattr(engine_module, "_on_gpu", lambda: gpu)
     monkeypatch.setattr("unfreeze.features.cut.MACS_PER_BYTE", 0)  # cut as deep as can be
-    classifier = build_classifier(crossing_backbone(), 3)
+    classifier = build_classifier(crossing_backbone(shortcut), 3)
     pixels = made_photos(tmp_path, SIDE)
+    forwards = [Stop(stop, True) for stop in stops]
     frozen = FrozenLayers(tmp_path)
-    expected = whole(classifier, pixels)
-    probabilities = in_parts(frozen, classifier, unfrozen, [Stop(stop, True) for stop in stops], pixels)
-    assert_close(probabilities, expected, 1e-5)
-    backwards = in_parts(frozen, classifier, unfrozen, [Stop(stop, True) for stop in stops[::-1]], pixels)
-    np.testing.assert_array_equal(backwards, probabilities)
+    assert_close(in_parts(frozen, classifier, unfrozen, forwards, pixels), whole(classifier, pixels), 1e-5)
+    rows_run.clear()
+    frozen.rows(classifier, unfrozen, forwards[::-1], pixels, "float32").compute()
+    assert rows_run == []  # the way doesn't depend on the order of the experiments
+
+
+def test_those_cuts_are_what_they_are_meant_to_be(monkeypatch):
+    monkeypatch.setattr("unfreeze.features.cut.MACS_PER_BYTE", 0)
+    extractor = feature_extractor(build_classifier(crossing_backbone(), 3))
+    cuts = {
+        name: find_cut(extractor, unfrozen).tensors
+        for name, unfrozen in {
+            "branches": ["left_1", "right_1"],
+            "inside": ["left_2", "right_2"],
+            "left": ["left_2"],
+            "right": ["right_2"],
+        }.items()
+    }
+    assert {name: set(tensors) for name, tensors in cuts.items()} == {
+        "branches": {"stem_relu"},
+        "inside": {"left_1_relu", "right_1_relu", "stem_relu"},
+        "left": {"left_1_relu", "right_2_relu", "stem_relu"},
+        "right": {"left_2_relu", "right_1_relu", "stem_relu"},
+    }
 
 
 def folders(cache):
@@ -128,11 +148,11 @@ def test_the_way_leads_through_all_stops_before_the_cut(tmp_path, rows_run):
     classifier = build_classifier(tiny_backbone(), 3)
     backbone = backbone_of(classifier)
     pixels = made_photos(tmp_path, 16)
-    last, two_last = unfrozen_layers(backbone, 3), unfrozen_layers(backbone, 6)
+    last = unfrozen_layers(backbone, 3)
 
-    def compute(unfrozen, *stops):
+    def compute(unfrozen, *stops, cache=tmp_path):
         rows_run.clear()
-        rows = FrozenLayers(tmp_path).rows(classifier, unfrozen, stops, pixels, "float16").compute()
+        rows = FrozenLayers(cache).rows(classifier, unfrozen, stops, pixels, "float16").compute()
         return sum(rows_run), rows.take(np.arange(5)).tobytes()
 
     compute([])  # prepares engines
@@ -142,12 +162,15 @@ def test_the_way_leads_through_all_stops_before_the_cut(tmp_path, rows_run):
     count, again = compute([], Stop(last, True), Stop([], True))
     assert (count, again) == (0, by_way)
     before = folders(tmp_path)
-    count, rows = compute(last, Stop([], True), Stop(last, False))
-    assert count == 5  # those of the stop were not kept, and what lies behind the cut is no stop
+    count, kept = compute(last, Stop([], True), Stop(last, False))
+    assert count == 5  # they were not kept on the way to the features
     assert len(folders(tmp_path) - before) == 1
-    count, _ = compute(last, Stop(last, True))
-    assert count == 0
-    assert find_cut(feature_extractor(classifier), two_last).at_pixels
+    assert compute(last) == (0, kept)  # what lies behind the cut is no part of the way
+
+    for keep in ((True, False), (False, True)):
+        cache = tmp_path / str(keep)
+        compute([], *(Stop(last, each) for each in keep), cache=cache)
+        assert compute(last, cache=cache) == (0, kept)
 
 
 def test_engines_are_opened_once(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from tests.runs import copy_run
 import unfreeze
 from unfreeze.errors import DataError, RunError
 from unfreeze.inference.predictor import Predictor
+from unfreeze.report.gallery import gallery
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,9 @@ def predictor(series: Path) -> Predictor:
 
 @pytest.fixture
 def run(series: Path, tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of one's own, whose model is loaded already."""
+    """A run of one's own, whose model is loaded already, and whose photos are not drawn."""
     monkeypatch.setattr("unfreeze.inference.show.Predictor", lambda run: predictor)
+    monkeypatch.setattr("unfreeze.inference.show.gallery", lambda photos: None)
     return copy_run(series, "model_3", tmp_path)
 
 
@@ -102,9 +104,9 @@ def test_test_photos_go_on_record_and_others_do_not(run, solar_cells, tmp_path):
 def test_a_run_validated_on_test_photos_shows_and_records_them(run):
     recipe = out_of(run) / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("validation: 0.15", "validation: test"))
-    shown = unfreeze.show(run, split="val", count=2)
+    shown = unfreeze.show(run, split="val", count=100)
     assert {split_of(run)[photo.path] for photo in shown.photos} == {"test"}
-    assert reads(run)[1]["photos"] == 2
+    assert reads(run)[1]["photos"] == 20
 
 
 def test_what_is_not_there_is_said_with_what_is(run, tmp_path):
@@ -144,7 +146,8 @@ def test_photos_that_are_gone(run, solar_cells, tmp_path):
         unfreeze.show(run)
 
 
-def test_the_picture_is_written_where_it_is_wanted(run, tmp_path):
+def test_the_picture_is_written_where_it_is_wanted(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("unfreeze.inference.show.gallery", gallery)
     shown = unfreeze.show(run, split="train", count=3, seed=0)
     file = tmp_path / "new" / "folder" / "x.png"
     shown.save(file)

@@ -20,8 +20,13 @@ from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 @pytest.fixture
 def classifier() -> keras.Model:
     model = build_classifier(tiny_backbone(), 3)
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    compile_anew(model, 1e-3)
     return model
+
+
+def compile_anew(model: Any, learning_rate: float) -> None:
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], run_eagerly=True)
 
 
 def weights(model: Any) -> list[np.ndarray]:
@@ -76,11 +81,11 @@ def test_the_file_holds_the_whole_model_though_a_part_is_trained(classifier, tmp
     path = tmp_path / "best.weights.h5"
     checkpoint = Checkpoint(classifier, path, monitor="val_loss")
     trained = without_augmentation(classifier)
-    trained.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    photos, labels = tiny_photos(24)
+    compile_anew(trained, 0.01)
+    photos, labels = tiny_photos(12)
     kept = KeepsAll(classifier)
     history = trained.fit(
-        photos, labels, validation_data=(photos[:9], labels[:9]), epochs=4, callbacks=[kept, checkpoint], verbose=0
+        photos, labels, validation_data=(photos[:9], labels[:9]), epochs=3, callbacks=[kept, checkpoint], verbose=0
     )
     best = int(np.argmin(history.history["val_loss"]))
     loaded = build_classifier(tiny_backbone(seed=9), 3, seed=9)
@@ -127,7 +132,7 @@ def test_history_has_a_row_an_epoch(classifier, tmp_path):
     history = HistoryFile(file)
     photos, labels = tiny_photos(9)
     fits = [classifier.fit(photos, labels, validation_data=(photos, labels), epochs=2, callbacks=[history], verbose=0)]
-    classifier.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    compile_anew(classifier, 1e-4)
     fits.append(classifier.fit(photos, labels, initial_epoch=2, epochs=3, callbacks=[history], verbose=0))
     with file.open(newline="") as lines:
         rows = list(csv.DictReader(lines))

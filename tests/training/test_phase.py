@@ -39,7 +39,7 @@ def train(classifier: keras.Model, unfrozen=UNFROZEN, first=0, callbacks=(), rat
     photos, labels = tiny_photos(COUNT)
     trained, rows = without_augmentation(classifier), Rows(photos, lighter=True)
     batches = Batches(rows, labels, BATCH, seed=4, epoch=first)
-    validation = Batches(Rows(photos[:7]), labels[:7], BATCH)
+    validation = Batches(Rows(photos[:7]), labels[:7], BATCH) if callbacks else None
     train_phase(classifier, trained, unfrozen, rate, batches, validation, range(first, first + EPOCHS), callbacks)
     return trained, rows
 
@@ -58,7 +58,6 @@ def moved(classifier: keras.Model, before: keras.Model) -> set[str]:
     ("unfrozen", "expected"),
     [
         ((), set()),
-        (("relu2",), set()),
         (("bn2", "relu2"), {"bn2/gamma", "bn2/beta"}),
         (UNFROZEN, {"conv2/kernel", "bn2/gamma", "bn2/beta"}),
     ],

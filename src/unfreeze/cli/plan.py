@@ -31,7 +31,7 @@ def plan(
     seconds = sum(experiment.seconds for experiment in planned)
     print(
         f"In all {forward:,} photos and views go through frozen layers, {disk / 1e6:,.0f} MB are written, "
-        f"and it takes about {seconds / 60:.0f} minutes here."
+        f"and it takes about {_duration(seconds)} here."
     )
 
 
@@ -48,5 +48,10 @@ def _show(experiment: "PlannedExperiment") -> None:
         print("  unfrozen: no layer of the backbone, only the head")
     print(f"  parameters: {experiment.trainable_parameters:,} trained, {experiment.frozen_parameters:,} frozen")
     forward, cached = experiment.forward_images, experiment.cached_images
-    print(f"  frozen layers: {forward:,} photos and views to run, {cached:,} there by then; kept: {', '.join(experiment.cut)}")
-    print(f"  about {experiment.seconds:,.0f} s, {experiment.disk_bytes / 1e6:,.0f} MB\n")
+    kept = ", ".join(experiment.cut)
+    print(f"  frozen layers: {forward:,} photos and views to run, {cached:,} there by then; kept: {kept}")
+    print(f"  about {_duration(experiment.seconds)}, {experiment.disk_bytes / 1e6:,.0f} MB\n")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} minutes"

@@ -24,8 +24,9 @@ POSITIONAL = hasattr(os, "preadv")
 """Whether the system reads at a place in one step; Windows must go there first."""
 
 _in_use: set[Path] = set()
+"""Shards that this process needs rows of; `delete` keeps them."""
+
 _registry = Lock()
-"""Shards that this process needs rows of; one of them is never deleted while it is entered here."""
 
 
 class Shard:

@@ -16,7 +16,7 @@ OWN_TRAINING = ("fit", "train_step", "test_step", "compute_loss", "compute_metri
 """Methods of Keras's Model by which a class of somebody's own trains in its own way."""
 
 
-class CannotCut(UnfreezeError):
+class CutError(UnfreezeError):
     """A model can't be trained from a cut on, or not on this data; the message goes on after "because"."""
 
 
@@ -44,25 +44,25 @@ def halve(model: keras.Model) -> Halves:
         model: any model.
 
     Raises:
-        CannotCut: it isn't a Functional or Sequential model with one input of a fixed size, or it has no frozen
+        CutError: it isn't a Functional or Sequential model with one input of a fixed size, or it has no frozen
             layers before those.
     """
     _ensure_known(model)
     trained = {id(variable) for variable in model.trainable_variables}
     if not trained:
-        raise CannotCut("nothing in it is trained")
+        raise CutError("nothing in it is trained")
     flat = flatten(model)
     graph = calls(flat)
     unfrozen = [call.layer.name for call in graph if any(id(weight) in trained for weight in call.weights)]
     held = [call.layer.name for call in graph if acts_in_training(call.layer)]
     cut = find_cut(flat, unfrozen, held)
     if not any(call.weights for call in graph if call.layer.name in cut.prefix):
-        raise CannotCut(_obstacle(graph, unfrozen, held))
+        raise CutError(_obstacle(graph, unfrozen, held))
     prefix, suffix = split(flat, cut)
     assert prefix is not None
     assert suffix is not None
     if trained != {id(variable) for variable in suffix.trainable_variables}:
-        raise CannotCut("some of its trained weights don't belong to layers between its input and its output")
+        raise CutError("some of its trained weights don't belong to layers between its input and its output")
     _say_differences(graph)
     _say_held_back(graph, cut, find_cut(flat, unfrozen), held)
     return Halves(prefix, suffix)
@@ -72,13 +72,13 @@ def _ensure_known(model: keras.Model) -> None:
     graph = as_functional(model)
     if graph is None:
         kind = "not built" if isinstance(model, keras.Sequential) else "no Functional or Sequential model"
-        raise CannotCut(f"it is {kind}")
+        raise CutError(f"it is {kind}")
     if own := [name for name in OWN_TRAINING if getattr(type(model), name) is not getattr(keras.Model, name)]:
-        raise CannotCut(f"its class has its own {' and '.join(own)}")
+        raise CutError(f"its class has its own {' and '.join(own)}")
     if len(graph.inputs) != 1:
-        raise CannotCut(f"it has {len(graph.inputs)} inputs")
+        raise CutError(f"it has {len(graph.inputs)} inputs")
     if None in graph.inputs[0].shape[1:]:
-        raise CannotCut(f"its input has no fixed size: {graph.inputs[0].shape[1:]}")
+        raise CutError(f"its input has no fixed size: {graph.inputs[0].shape[1:]}")
 
 
 def _obstacle(graph: Sequence[Call], unfrozen: Collection[str], held: Collection[str]) -> str:

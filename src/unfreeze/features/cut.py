@@ -170,9 +170,7 @@ def _lifetimes(model: keras.Model, order: Sequence[Call]) -> list[_Tensor]:
     ]
 
 
-def _trained(
-    model: keras.Model, graph: Sequence[Call], unfrozen: Collection[str], held: Collection[str]
-) -> set[Call]:
+def _trained(model: keras.Model, graph: Sequence[Call], unfrozen: Collection[str], held: Collection[str]) -> set[Call]:
     """Give the calls that have to be in the suffix: unfrozen layers with weights, held ones, all that they lead to.
 
     If there are any, so are the calls that make an output of the model, with all that they lead to: Keras can't build

@@ -122,7 +122,8 @@ class _FlatGraph:
                 return made[id(value)]
             return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
-        args, kwargs = keras.tree.map_structure(filled_in, (call.args, call.kwargs))
+        arguments: Any = keras.tree.map_structure(filled_in, (call.args, call.kwargs))
+        args, kwargs = arguments
         kwargs.pop("training", None)
         key = id(call.layer), inference and acts_in_training(call.layer)
         if key not in self._layers:

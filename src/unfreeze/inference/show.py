@@ -118,9 +118,10 @@ def _own_photos(out: Path, rows: Sequence[SplitRow]) -> list[_Candidate]:
         )
     root = open_source(source).root
     own = [_Candidate(row.path, row.label, row.split, root / row.path) for row in rows]
-    if validated_on_test:
-        own += [candidate._replace(split="val") for candidate in own if candidate.split == "test"]
-    return own
+    if not validated_on_test:
+        return own
+    test = [candidate for candidate in own if candidate.split == "test"]
+    return [candidate for candidate in own if candidate.split != "val"] + [each._replace(split="val") for each in test]
 
 
 def _other_photos(data: str | Path) -> list[_Candidate]:

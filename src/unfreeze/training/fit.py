@@ -1,23 +1,21 @@
 """`unfreeze.fit`: Keras's `fit` for any model with frozen layers, which run once a photo."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import keras
-import numpy as np
 
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.errors import UnfreezeError
 from unfreeze.features.activations import Activations
-from unfreeze.features.any_model import CannotCut, halve
+from unfreeze.features.any_model import CutError, halve
 from unfreeze.features.engine import Engine
-from unfreeze.progress import Advance, reporting_to, say
-from unfreeze.training.batches import Batches
-from unfreeze.training.epochs import Epoch, EpochBatches, shuffled_epochs, streamed_epochs
-from unfreeze.training.fit_data import Labelled, Photos, Stream, open_data, open_folder
+from unfreeze.progress import Advance, reporting_to
+from unfreeze.training.batches import Batches, Rows
+from unfreeze.training.epochs import EpochBatches, epochs_of
+from unfreeze.training.fit_data import ArrayPhotos, Labelled, Photos, in_arrays, is_folder, open_data, open_folder
 from unfreeze.training.stand_in import TrainedPart, fit_in_place
 
 PASSED_ON = ("class_weight", "validation_freq")
@@ -83,5 +81,76 @@ def fit(
         )
     if precision not in ("float32", "float16"):
         raise UnfreezeError(f"precision is {precision!r}. It can be 'float32' or 'float16'.")
-    given = open_folder(data, model, "train") if isinstance(data, str | os.PathLike) else None
-    ...
+    with _shown(verbose):
+        if is_folder(data):
+            data = open_folder(data, model, "train")
+        if is_folder(validation_data):
+            validation_data = open_folder(validation_data, model, "val", getattr(data, "classes", None))
+        order = seed if shuffle else None
+        common = {"epochs": epochs, "initial_epoch": initial_epoch, "callbacks": callbacks, "verbose": verbose}
+        try:
+            _ensure_passed_on(others)
+            halves = halve(model)
+            rows_of = _frozen_rows(halves.prefix, precision)
+            opened = open_data(data, y, sample_weight)
+            training = EpochBatches(epochs_of(opened, rows_of, batch_size, order), initial_epoch)
+            validation = None
+            if validation_data is not None:
+                validation = EpochBatches(epochs_of(open_data(validation_data), rows_of, batch_size, None))
+        except CutError as reason:
+            message = f"{model.name} is trained by Keras's own fit, because {reason}."
+            warnings.warn(message, stacklevel=2)
+            for_keras = _for_keras(data, y, sample_weight, batch_size, shuffle, seed)
+            if isinstance(validation_data, Labelled):
+                validation_data = Batches(validation_data.photos, validation_data.labels, batch_size)
+            return model.fit(**for_keras, validation_data=validation_data, **common, **others)
+        return fit_in_place(model, TrainedPart(model, halves.suffix), training, validation, **common, others=others)
+
+
+def _ensure_passed_on(others: dict[str, Any]) -> None:
+    if unknown := [name for name, value in others.items() if name not in PASSED_ON and value]:
+        raise CutError(f"the argument {unknown[0]} was given")
+
+
+def _frozen_rows(prefix: keras.Model, precision: str) -> Callable[[Photos], Rows]:
+    """Give what computes a model's frozen layers on photos, or finds what they gave on disk."""
+    cache = cache_folder()
+    engine = Engine(prefix, cache / "engines")
+
+    def rows_of(photos: Photos) -> Rows:
+        if isinstance(photos, ArrayPhotos) and photos.array.shape[1:] != prefix.input_shape[1:]:
+            raise CutError(f"the photos are {photos.array.shape[1:]}, but its input is {prefix.input_shape[1:]}")
+        return Activations(photos, [engine], [True], precision, cache).compute()  # pyright: ignore[reportArgumentType]
+
+    return rows_of
+
+
+def _for_keras(data: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, seed: int) -> dict[str, Any]:
+    """Give data as Keras's own `fit` takes it."""
+    if isinstance(data, Labelled):
+        batches = Batches(data.photos, data.labels, batch_size, seed if shuffle else None)
+        return {"x": batches, "shuffle": False}
+    if arrays := in_arrays(data, y, sample_weight):
+        x, y, sample_weight = arrays
+        return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size, "shuffle": shuffle}
+    return {"x": data}
+
+
+def _shown(verbose: Any) -> AbstractContextManager[None]:
+    """Show what is said and how frozen layers get on, where Keras shows its own progress."""
+    return nullcontext() if verbose == 0 else reporting_to(_Printed())
+
+
+class _Printed:
+    """Shows news and progress as Keras does."""
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Show a bar."""
+        print(title)
+        bar = keras.utils.Progbar(total, unit_name="photo")
+        yield lambda steps: bar.add(steps)
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+        print(message)

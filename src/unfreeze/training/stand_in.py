@@ -1,7 +1,6 @@
 """Training a part of a model in its place: with its optimizer, loss, metrics, and callbacks that see the whole."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -36,7 +35,7 @@ class TrainedPart(keras.Model):
             auto_scale_loss=False,  # the optimizer scales it where that was asked for
         )
         # Keras has no public way to compile with what was compiled; set as attributes, metrics would be counted twice.
-        vars(self).update({name: getattr(whole, name) for name in COMPILED})
+        self.__dict__.update({name: getattr(whole, name) for name in COMPILED})
 
     def call(self, rows: Any, training: bool | None = None) -> Any:
         """Run the part on rows as an engine gives them: several tensors are laid end to end in one row."""
@@ -67,7 +66,7 @@ def fit_in_place(
     validation: EpochBatches | None,
     epochs: int,
     initial_epoch: int,
-    callbacks: Sequence[keras.callbacks.Callback],
+    callbacks: Any,
     verbose: Any,
     others: dict[str, Any],
 ) -> keras.callbacks.History:
@@ -80,14 +79,14 @@ def fit_in_place(
         validation: validation rows with labels, or None.
         epochs: number of the last epoch, as in Keras's `fit`.
         initial_epoch: epochs that are done already.
-        callbacks: the user's.
+        callbacks: one or several of Keras's, or None.
         verbose: as in Keras's `fit`.
         others: further arguments of Keras's `fit`.
     """
     whole.stop_training = False
     in_step = _InStep(whole, trained, batches)
     seen = keras.callbacks.CallbackList(
-        [*callbacks, in_step],
+        [*(keras.tree.flatten(callbacks) if callbacks else []), in_step],
         add_history=True,
         add_progbar=verbose != 0,
         model=whole,
