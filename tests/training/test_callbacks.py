@@ -207,10 +207,7 @@ def test_progress_has_a_bar_of_batches_and_a_line_an_epoch(classifier):
     ]
 
 
-SEVERAL = pytest.mark.xfail(strict=True, reason="Keras calls on_train_batch_end once for all of them")
-
-
-@pytest.mark.parametrize("steps", [1, pytest.param(2, marks=SEVERAL), pytest.param(5, marks=SEVERAL)])
+@pytest.mark.parametrize("steps", [1, 2, 5])
 def test_every_batch_moves_the_bar_though_keras_takes_several_at_a_time(classifier, steps):
     classifier.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], steps_per_execution=steps)
     photos, labels = tiny_photos(18)
@@ -229,4 +226,4 @@ def test_progress_without_validation(classifier):
         told.on_train_begin()
         told.on_epoch_end(0, {"loss": 0.12345, "accuracy": 0.5})
         told.on_train_end()
-    assert notes.lines[1] == "m, epoch 1: loss 0.123, accuracy 0.500"
+    assert "m, epoch 1: loss 0.123, accuracy 0.500" in notes.lines

@@ -81,7 +81,6 @@ def test_a_second_phase_trains_other_layers_and_forgets_the_first_optimizer():
     assert int(trained.optimizer.iterations) == EPOCHS * 4
 
 
-@pytest.mark.xfail(strict=True, reason="Keras's fit ends an epoch before the first one, so epoch e sees view e + 1")
 def test_each_epoch_sees_its_own_view_of_every_photo_once():
     for first in (0, 2):
         _, rows = train(build_classifier(tiny_backbone(), 3), first=first)

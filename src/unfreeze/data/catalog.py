@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unfreeze import progress
+from unfreeze.backend import thread_count
 from unfreeze.data.cache_size import open_store
 from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, looks_like_photo, photo_size, resize
 from unfreeze.data.sources import Item, Source, SplitName
@@ -125,7 +125,7 @@ def scan(
     bad = [_stray(source.root, path) for path in source.strays]
     writing = store.writer() if store is not None else nullcontext()
     with progress.task("Reading photos", len(source.items)) as advance, writing as writer:
-        for result in in_order(read, source.items, threads or os.cpu_count() or 1):
+        for result in in_order(read, source.items, threads or thread_count()):
             if isinstance(result, BadFile):
                 bad.append(result)
             else:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -144,7 +145,7 @@ def _decode_jpeg(data: bytes, mode: str, least_side: int) -> np.ndarray | None:
     try:
         colours = "CMYK" if mode == "CMYK" else "RGB"
         # Without a least side simplejpeg takes the smallest scale that it has.
-        smallest = {"min_height": least_side, "min_width": least_side} if least_side else {}
+        smallest: dict[str, Any] = {"min_height": least_side, "min_width": least_side} if least_side else {}
         pixels = simplejpeg.decode_jpeg(data, colours, **smallest)
     except ValueError as error:
         reason = str(error)

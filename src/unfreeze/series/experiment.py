@@ -10,6 +10,7 @@ import keras
 
 from unfreeze.config import Experiment
 from unfreeze.data.inputs import Pixels
+from unfreeze.errors import RunError
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.features.activations import Activations
 from unfreeze.files import write_atomically
@@ -50,6 +51,7 @@ def train_experiment(
     """
     clock = Clock()
     run.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
+    run.checkpoint("best").unlink(missing_ok=True)  # of a run that was cut off
     config = settings(experiment, seed, describe(photos))
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
@@ -96,6 +98,11 @@ def train_experiment(
 
     # The best epoch's weights are the result: of the model, the figures, and the children
     with clock("evaluate"):
+        if not run.checkpoint("best").exists():
+            raise RunError(
+                f"{experiment.name}, seed {seed}: the validation loss was never a number, so the training diverged. "
+                "Lower the experiment's learning_rate and run it again."
+            )
         classifier.load_weights(run.checkpoint("best"))
         figures = None
         if validation and trained:

@@ -1,5 +1,6 @@
 """One experiment without a recipe."""
 
+import re
 from pathlib import Path
 
 from unfreeze import config
@@ -57,6 +58,7 @@ def train(
     if start_from is not None:
         experiment["from"] = str(start_from)
     source = open_source(data)
-    raw = {"name": source.name, "data": {"source": str(data)}, "experiments": {name: experiment}}
+    series = re.sub(r"[^A-Za-z0-9_.-]+", "-", source.name).lstrip("-.") or "photos"
+    raw = {"name": series, "data": {"source": str(data)}, "experiments": {name: experiment}}
     recipe = check_recipe(raw, "The call")
     return run(recipe, out=out, seeds=seeds, only=[name], force=force, allow_bad=allow_bad)

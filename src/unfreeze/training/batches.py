@@ -33,7 +33,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, rows: Rows, labels: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0):
         super().__init__()
         self.rows, self.labels, self.batch_size, self.seed = rows, labels, batch_size, seed
-        self._start(epoch)
+        self.start(epoch)
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
@@ -44,11 +44,8 @@ class Batches(keras.utils.PyDataset):
         indices = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
         return self.rows.take(indices, self._epoch), self.labels[indices]
 
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch's order and views."""
-        self._start(self._epoch + 1)
-
-    def _start(self, epoch: int) -> None:
+    def start(self, epoch: int) -> None:
+        """Take up an epoch's order and views. Keras's own `on_epoch_end` can't tell: it comes once before the first."""
         self._epoch = epoch
         self._order = epoch_order(len(self.labels), self.seed, epoch)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from unfreeze import progress
 from unfreeze.files import replace_text, write_atomically
+from unfreeze.training.batches import Batches
 
 WRITE_EVERY = 5.0
 """Seconds between two writes of a checkpoint, and so the most that a kill costs of it."""
@@ -93,6 +94,18 @@ class _KeptWeights:
             weight.assign(value)
 
 
+class EpochStart(keras.callbacks.Callback):
+    """Tells the batches which epoch begins."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Take up the epoch's order and views."""
+        self._batches.start(epoch)
+
+
 class HistoryFile(keras.callbacks.Callback):
     """Keeps `history.csv`: a row an epoch, epochs counted from 1 through all phases."""
 
@@ -125,6 +138,7 @@ class EpochProgress(keras.callbacks.Callback):
     def __init__(self, title: str, epochs: int, batches: int):
         super().__init__()
         self._title, self._epochs, self._batches = title, epochs, batches
+        self._done = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar of this phase."""
@@ -132,12 +146,20 @@ class EpochProgress(keras.callbacks.Callback):
         self._bar = progress.task(self._title, self._epochs * self._batches)
         self._advance = self._bar.__enter__()
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the epoch's batches anew."""
+        self._done = 0
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar by one batch."""
-        self._advance(1)
+        """Move the bar up to this batch; Keras may have run several at once, and counts those past the end too."""
+        done = min(batch + 1, self._batches)
+        self._advance(done - self._done)
+        self._done = done
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Say the epoch's figures."""
+        """Fill the bar up to the epoch's end and say its figures."""
+        if self._done < self._batches:
+            self._advance(self._batches - self._done)
         logs = logs or {}
         figures = f"loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}"
         if "val_loss" in logs:

@@ -7,6 +7,7 @@ import keras
 from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
 from unfreeze.training.batches import Batches
+from unfreeze.training.callbacks import EpochStart
 
 HEAD_STEPS = 8
 """Training steps a call where only a head on feature vectors is trained."""
@@ -53,7 +54,7 @@ def train_phase(
         validation_data=validation,
         initial_epoch=epochs.start,
         epochs=epochs.stop,
-        callbacks=list(callbacks),
+        callbacks=[EpochStart(batches), *callbacks],
         shuffle=False,
         verbose=0,  # pyright: ignore[reportArgumentType]
     )
