@@ -94,12 +94,12 @@ def _obstacle(graph: Sequence[Call], unfrozen: Collection[str], held: Collection
 
 
 def _say_differences(graph: Sequence[Call]) -> None:
-    in_inference = [call.layer for call in graph if isinstance(call.layer, Stand) and call.layer.inference]
-    if in_inference:
-        others = f" and {len(in_inference) - 1} more layers" if len(in_inference) > 1 else ""
+    pinned = [call.layer for call in graph if isinstance(call.layer, Stand) and call.layer.inference]
+    if pinned:
+        runs = f" and {len(pinned) - 1} more layers run" if len(pinned) > 1 else " runs"
         say(
-            f"{_name(in_inference[0])}{others} run in inference mode, having been called with training=False. "
-            "Keras's own fit would run them in training mode all the same."
+            f"{_name(pinned[0])}{runs} in inference mode, having been called with training=False. "
+            "Keras's own fit would do it in training mode all the same."
         )
 
 

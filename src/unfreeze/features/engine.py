@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
-from unfreeze.features.graph import Call, calls
+from unfreeze.features.graph import calls
 from unfreeze.files import publish, replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
@@ -188,7 +188,8 @@ def model_sha256(model: keras.Model) -> str:
     for call in calls(model):
         config = _inference_settings(call.layer.get_config())
         inputs = [made[id(tensor)] for tensor in call.inputs]
-        steps.append([type(call.layer).__name__, config, inputs, _arguments(call)])
+        # Numbers in the graph, such as the 3 in `x + 3`, stand among the arguments alone
+        steps.append([type(call.layer).__name__, config, inputs, call.args, call.kwargs])
         made |= {id(tensor): f"{len(steps)}:{number}" for number, tensor in enumerate(call.outputs)}
     steps.append([made[id(tensor)] for tensor in model.outputs])
     graph = json.dumps(steps, sort_keys=True, default=_plain)
@@ -238,16 +239,10 @@ def _in_a_line(error: Exception) -> str:
 def _inference_settings(config: Any) -> Any:
     """Leave out what changes nothing of what a layer, or one inside it, computes in inference."""
     if isinstance(config, dict):
-        return {key: _inference_settings(value) for key, value in config.items() if not key.endswith(ONLY_TRAINING)}
+        return {
+            key: _inference_settings(value) for key, value in config.items() if not str(key).endswith(ONLY_TRAINING)
+        }
     return [_inference_settings(value) for value in config] if isinstance(config, list | tuple) else config
-
-
-def _arguments(call: Call) -> Any:
-    """Give what a layer is called with beside tensors of the graph, such as the 3 in `x + 3`."""
-    output: Any = call.outputs[0]
-    history = output._keras_history  # Keras has no public way to the arguments
-    arguments = history.operation._inbound_nodes[history.node_index].arguments
-    return [arguments.args, arguments.kwargs]
 
 
 def _plain(value: Any) -> Any:

@@ -117,31 +117,6 @@ class SeriesFolder:
         return self.path / "test_reads.jsonl"
 
 
-def find_run(path: str | Path) -> RunFolder:
-    """Find a finished run.
-
-    Args:
-        path: a RUN folder, or a folder above it that holds exactly one.
-
-    Raises:
-        RunError: nothing finished is there, or more than one run.
-    """
-    root = Path(path)
-    if RunFolder(root).is_trained:
-        return RunFolder(root)
-    if not root.is_dir():
-        raise RunError(f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0.")
-    inside = [RunFolder(file.parent) for file in sorted(root.glob("**/metrics.json"))]
-    if len(inside) == 1:
-        return inside[0]
-    if not inside:
-        raise RunError(
-            f"{root} holds no finished run (no metrics.json). Call `unfreeze run` or `train` on it again to finish it."
-        )
-    listed = "\n".join(f"  {run.path}" for run in inside)
-    raise RunError(f"{root} holds {len(inside)} runs; name one of them:\n{listed}")
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that a person can read too."""
     replace_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

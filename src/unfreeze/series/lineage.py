@@ -6,8 +6,9 @@ from typing import Any
 
 from unfreeze.config import Experiment
 from unfreeze.errors import RunError
+from unfreeze.inference.finished import finished_run
 from unfreeze.series.environment import environment
-from unfreeze.series.folders import RunFolder, file_sha256, find_run, read_json, read_yaml
+from unfreeze.series.folders import RunFolder, file_sha256, read_json, read_yaml
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def find_parent(start_from: str, siblings: dict[str, RunFolder]) -> Parent:
         siblings: experiment name -> run of the same series and seed.
     """
     name, _, checkpoint = start_from.partition("@")
-    run = siblings[name] if name in siblings else find_run(name)
+    run = siblings[name] if name in siblings else RunFolder(finished_run(name))
     return read_parent(run, checkpoint or "best")
 
 

@@ -14,6 +14,7 @@ from unfreeze.features.any_model import CutError, halve
 from unfreeze.features.engine import Engine
 from unfreeze.progress import Advance, reporting_to
 from unfreeze.training.batches import Batches, Rows
+from unfreeze.training.callbacks import EpochStart
 from unfreeze.training.epochs import EpochBatches, epochs_of
 from unfreeze.training.fit_data import ArrayPhotos, Labelled, Photos, in_arrays, is_folder, open_data, open_folder
 from unfreeze.training.stand_in import TrainedPart, fit_in_place
@@ -81,30 +82,40 @@ def fit(
         )
     if precision not in ("float32", "float16"):
         raise UnfreezeError(f"precision is {precision!r}. It can be 'float32' or 'float16'.")
+    order = seed if shuffle else None
+    called = keras.tree.flatten(callbacks) if callbacks else []
+    settings = {"epochs": epochs, "initial_epoch": initial_epoch, "verbose": verbose, **others}
     with _shown(verbose):
         if is_folder(data):
             data = open_folder(data, model, "train")
         if is_folder(validation_data):
             validation_data = open_folder(validation_data, model, "val", getattr(data, "classes", None))
-        order = seed if shuffle else None
-        common = {"epochs": epochs, "initial_epoch": initial_epoch, "callbacks": callbacks, "verbose": verbose}
         try:
             _ensure_passed_on(others)
             halves = halve(model)
             rows_of = _frozen_rows(halves.prefix, precision)
-            opened = open_data(data, y, sample_weight)
-            training = EpochBatches(epochs_of(opened, rows_of, batch_size, order), initial_epoch)
+            batches = EpochBatches(
+                epochs_of(open_data(data, y, sample_weight), rows_of, batch_size, order), initial_epoch
+            )
             validation = None
             if validation_data is not None:
                 validation = EpochBatches(epochs_of(open_data(validation_data), rows_of, batch_size, None))
         except CutError as reason:
-            message = f"{model.name} is trained by Keras's own fit, because {reason}."
-            warnings.warn(message, stacklevel=2)
-            for_keras = _for_keras(data, y, sample_weight, batch_size, shuffle, seed)
-            if isinstance(validation_data, Labelled):
-                validation_data = Batches(validation_data.photos, validation_data.labels, batch_size)
-            return model.fit(**for_keras, validation_data=validation_data, **common, **others)
-        return fit_in_place(model, TrainedPart(model, halves.suffix), training, validation, **common, others=others)
+            warnings.warn(f"{model.name} is trained by Keras's own fit, because {reason}.", stacklevel=2)
+        else:
+            return fit_in_place(model, TrainedPart(model, halves.suffix), batches, validation, called, **settings)
+
+        if isinstance(validation_data, Labelled):
+            validation_data = Batches(validation_data.photos, validation_data.labels, batch_size)
+        settings |= {"validation_data": validation_data, "shuffle": shuffle}
+        if isinstance(data, Labelled):
+            plain_batches = Batches(data.photos, data.labels, batch_size, order, initial_epoch)
+            settings["shuffle"] = False
+            return model.fit(plain_batches, callbacks=[EpochStart(plain_batches), *called], **settings)
+        if arrays := in_arrays(data, y, sample_weight):
+            x, y, sample_weight = arrays
+            return model.fit(x, y, batch_size, sample_weight=sample_weight, callbacks=called, **settings)
+        return model.fit(data, callbacks=called, **settings)
 
 
 def _ensure_passed_on(others: dict[str, Any]) -> None:
@@ -123,17 +134,6 @@ def _frozen_rows(prefix: keras.Model, precision: str) -> Callable[[Photos], Rows
         return Activations(photos, [engine], [True], precision, cache).compute()  # pyright: ignore[reportArgumentType]
 
     return rows_of
-
-
-def _for_keras(data: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, seed: int) -> dict[str, Any]:
-    """Give data as Keras's own `fit` takes it."""
-    if isinstance(data, Labelled):
-        batches = Batches(data.photos, data.labels, batch_size, seed if shuffle else None)
-        return {"x": batches, "shuffle": False}
-    if arrays := in_arrays(data, y, sample_weight):
-        x, y, sample_weight = arrays
-        return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size, "shuffle": shuffle}
-    return {"x": data}
 
 
 def _shown(verbose: Any) -> AbstractContextManager[None]:

@@ -143,7 +143,7 @@ def open_data(data: Any, labels: Any = None, weights: Any = None) -> Labelled | 
         return data
     if arrays := in_arrays(data, labels, weights):
         return Labelled(*_standard(*arrays))
-    if not isinstance(data, Iterable) or iter(data) is data:
+    if not isinstance(data, Iterable) or isinstance(data, Iterator):
         raise CutError(f"its data ({type(data).__name__}) can't be read a second time")
     if _is_endless(data):
         raise CutError("its data has no end")

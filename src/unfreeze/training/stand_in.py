@@ -1,6 +1,7 @@
 """Training a part of a model in its place: with its optimizer, loss, metrics, and callbacks that see the whole."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -64,29 +65,26 @@ def fit_in_place(
     trained: TrainedPart,
     batches: EpochBatches,
     validation: EpochBatches | None,
+    callbacks: Sequence[keras.callbacks.Callback],
     epochs: int,
-    initial_epoch: int,
-    callbacks: Any,
     verbose: Any,
-    others: dict[str, Any],
+    **others: Any,
 ) -> keras.callbacks.History:
     """Run `fit` on the trained part of a model as if it ran on the whole.
 
     Args:
-        whole: what callbacks see and `History` belongs to.
+        whole: what callbacks see and the History belongs to.
         trained: what is trained.
         batches: training rows with labels.
         validation: validation rows with labels, or None.
-        epochs: number of the last epoch, as in Keras's `fit`.
-        initial_epoch: epochs that are done already.
-        callbacks: one or several of Keras's, or None.
+        callbacks: of Keras.
+        epochs: as in Keras's `fit`.
         verbose: as in Keras's `fit`.
         others: further arguments of Keras's `fit`.
     """
     whole.stop_training = False
-    in_step = _InStep(whole, trained, batches)
     seen = keras.callbacks.CallbackList(
-        [*(keras.tree.flatten(callbacks) if callbacks else []), in_step],
+        [*callbacks, _InStep(whole, trained, batches)],
         add_history=True,
         add_progbar=verbose != 0,
         model=whole,
@@ -102,9 +100,8 @@ def fit_in_place(
         return trained.fit(
             batches,
             validation_data=validation,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
             callbacks=seen,  # pyright: ignore[reportArgumentType]
+            epochs=epochs,
             shuffle=False,
             verbose=verbose,
             **others,
