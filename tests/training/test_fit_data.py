@@ -71,7 +71,7 @@ def test_what_is_no_photos_with_labels(data, reason):
         open_data(data)
 
 
-@pytest.mark.parametrize("batch", [{"x": PHOTOS}, PHOTOS, (PHOTOS, LABELS, LABELS, LABELS), (PHOTOS,)])
+@pytest.mark.parametrize("batch", [{"x": PHOTOS}, (PHOTOS, LABELS, LABELS, LABELS), (PHOTOS,)])
 def test_batches_that_are_no_pairs(batch):
     with pytest.raises(CutError, match=f"doesn't come in pairs of photos and labels, but as {type(batch).__name__}"):
         list(open_data([batch]))
@@ -135,9 +135,11 @@ def test_folders_that_do_not_fit_the_model(splits, tmp_path):
     with pytest.raises(DataError, match=r"nowhere is no folder\. Give a folder of class folders, arrays \(x, y\), or"):
         open_folder(tmp_path / "nowhere", model(), "train")
     with pytest.raises(
-        DataError, match=r"classes \(defective, functional\), but own gives \(None, 3\)\. Build it with 2"
+        DataError, match=r"classes \(defective, functional\), but own gives \[\(None, 2\), \(None, 2\)\]"
     ):
         open_folder(splits, two_heads(), "train")
+    with pytest.raises(DataError, match=r"own gives \(None, 1\)\. Build it with 3 outputs\."):
+        open_folder(splits, model(outputs=1), "train", ("a", "defective", "functional"))
     with pytest.raises(DataError, match=r"own takes \(None, None, 3\), but photos of a folder become RGB squares"):
         open_folder(splits, model(size=None), "train")
 
@@ -145,4 +147,4 @@ def test_folders_that_do_not_fit_the_model(splits, tmp_path):
 def two_heads():
     photo = keras.Input((32, 32, 3))
     x = keras.layers.GlobalAveragePooling2D()(photo)
-    return keras.Model(photo, [x, x], name="own")
+    return keras.Model(photo, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)], name="own")
