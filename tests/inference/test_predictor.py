@@ -101,7 +101,7 @@ def test_top_limits_the_classes(predictor, solar_cells):
     (all_classes,), (one,) = predictor.predict(file), predictor.predict(file, top=1)
     assert one.top == all_classes.top[:1]
     assert len(all_classes.top) == 2
-    assert prediction.to_json()["top"] == [{"class": "defective", "probability": prediction.top[0][1]}]
+    assert one.to_json()["top"] == [{"class": one.top[0][0], "probability": one.top[0][1]}]
 
 
 def test_five_classes_at_most_and_the_likeliest_first(predictor, monkeypatch, solar_cells):
