@@ -53,6 +53,8 @@ def halve(model: keras.Model) -> Halves:
         raise CutError("nothing in it is trained")
     flat = flatten(model)
     graph = calls(flat)
+    if unknown := [call.layer for call in graph for tensor in call.outputs if None in tensor.shape[1:]]:
+        raise CutError(f"what {_name(unknown[0])} gives has no fixed size")
     unfrozen = [call.layer.name for call in graph if any(id(weight) in trained for weight in call.weights)]
     held = [call.layer.name for call in graph if acts_in_training(call.layer)]
     cut = find_cut(flat, unfrozen, held)

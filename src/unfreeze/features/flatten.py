@@ -62,7 +62,7 @@ def flatten(model: keras.Model) -> keras.Model:
     graph = as_functional(model)
     assert graph is not None
     [photo] = graph.inputs
-    start = keras.Input(batch_shape=photo.shape, dtype=photo.dtype, name=photo.name)
+    start = keras.Input(photo.shape[1:], dtype=photo.dtype, name=photo.name)
     outputs = _FlatGraph().open(graph, start, inference=False)
     return keras.Model(start, keras.tree.pack_sequence_as(graph.output, outputs), name=model.name)
 

@@ -76,7 +76,7 @@ def tensor_names(model: keras.Model) -> dict[str, keras.KerasTensor]:
 
 
 def _macs(layer: Any, output_shape: tuple[int, ...]) -> int:
-    if isinstance(layer, keras.Model):
-        return sum(_macs(inner, inner.output.shape) for inner in layer.layers if inner.weights)
-    positions = math.prod(output_shape[1:-1])
+    if getattr(layer, "_nodes_by_depth", None):
+        return sum(call.macs for call in calls(layer))
+    positions = math.prod(size or 1 for size in output_shape[1:-1])
     return positions * sum(math.prod(weight.shape) for weight in getattr(layer, "weights", []) if len(weight.shape) > 1)
