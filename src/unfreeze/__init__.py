@@ -5,6 +5,7 @@ import unfreeze
 results = unfreeze.run("demo")                       # a recipe
 results = unfreeze.train("my_photos")                # one experiment, without a recipe
 unfreeze.load("runs/my_photos/experiments/model/seed-0").predict(["a.jpg"])
+unfreeze.fit(model, photos, labels, epochs=5)        # in place of model.fit, for a Keras model of your own
 """
 
 import importlib
