@@ -25,7 +25,7 @@ test: lint
 	$(BIN)/python -m pytest -m "not slow"
 
 test-long: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(if $(SELECT),-k "$(SELECT)")
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
