@@ -142,7 +142,6 @@ class EpochProgress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar of this phase."""
-        self._started = time.perf_counter()
         self._bar = progress.task(self._title, self._epochs * self._batches)
         self._advance = self._bar.__enter__()
 
