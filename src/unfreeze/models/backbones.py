@@ -14,6 +14,7 @@ import re
 import sys
 import warnings
 from contextlib import redirect_stdout
+from functools import lru_cache
 from typing import Any, Literal
 
 import keras
@@ -79,6 +80,27 @@ def build_backbone(
     application = _application(name)
     size = image_size or application.image_size
     return _rebuild(_construct(application, size, weights), application.pixels, size, name)
+
+
+def pretrained_backbone(name: str, image_size: int) -> keras.Model:
+    """Give a backbone as `build_backbone` does, but build it once: experiments in turn take a second less each.
+
+    Whoever was given the same backbone before sees all of its weights set back to ImageNet's.
+
+    Args:
+        name: one of `backbone_names()`.
+        image_size: side of the photos in pixels.
+    """
+    backbone, weights = _built_once(name, image_size)
+    backbone.trainable = True
+    backbone.set_weights(weights)
+    return backbone
+
+
+@lru_cache(maxsize=2)
+def _built_once(name: str, image_size: int) -> tuple[keras.Model, list[Any]]:
+    backbone = build_backbone(name, image_size)
+    return backbone, backbone.get_weights()
 
 
 def _application(name: str) -> Application:

@@ -14,7 +14,7 @@ from unfreeze.errors import RunError
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.features.activations import Activations
 from unfreeze.files import write_atomically
-from unfreeze.models.backbones import build_backbone
+from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import backbone_of, build_classifier
 from unfreeze.models.unfreezing import cut_block, unfrozen_layers
 from unfreeze.models.weights import count_parameters, weights_sha256
@@ -126,7 +126,7 @@ def start_model(experiment: Experiment, seed: int, parent: Parent | None, classe
     """Build the whole model with the weights from which training starts."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
-    backbone = build_backbone(experiment.backbone, experiment.image_size)
+    backbone = pretrained_backbone(experiment.backbone, experiment.image_size)
     classifier = build_classifier(backbone, len(classes), experiment.augment or None, seed)
     if parent and parent.classes == classes:
         classifier.load_weights(parent.weights)

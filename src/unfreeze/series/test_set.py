@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 
 from unfreeze.config import Experiment
 from unfreeze.data.test_reads import record_test_read
@@ -12,7 +11,8 @@ from unfreeze.evaluation.metrics import Metrics, evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.classifier import backbone_of
+from unfreeze.models.backbones import pretrained_backbone
+from unfreeze.models.classifier import backbone_of, build_classifier
 from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.progress import task
 from unfreeze.series.division import Division
@@ -62,10 +62,11 @@ def evaluate_on_test(
 
 
 def _test(run: RunFolder, photos: SeriesPhotos, division: Division) -> Metrics:
-    """Predict the test photos with the saved model, and keep the predictions."""
+    """Predict the test photos with the best weights, and keep the predictions."""
     experiment, test = division.experiment, photos.splits.test
     labels = photos.labels(test)
-    classifier: Any = keras.saving.load_model(run.model, compile=False)
+    classifier = build_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
+    classifier.load_weights(run.checkpoint("best"))
     unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
     rows = division.rows(classifier, unfrozen, photos.pixels(test, experiment), training=False)
     if isinstance(rows, Activations):

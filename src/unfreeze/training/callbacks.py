@@ -15,7 +15,7 @@ from unfreeze import progress
 from unfreeze.files import replace_text, write_atomically
 from unfreeze.training.batches import Batches
 
-WRITE_EVERY = 5.0
+WRITE_EVERY = 30.0
 """Seconds between two writes of a checkpoint, and so the most that a kill costs of it."""
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
