@@ -69,12 +69,8 @@ def train_experiment(
         started_from = weights_sha256(classifier)
         history = HistoryFile(run.history)
         tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
-        callbacks = [
-            Checkpoint(classifier, run.checkpoint("best"), monitor="val_loss" if val else None),
-            Checkpoint(classifier, run.checkpoint("last")),
-            history,
-            tensorboard,
-        ]
+        best = Checkpoint(classifier, run.checkpoint("best"), monitor="val_loss" if val else None)
+        callbacks = [best, Checkpoint(classifier, run.checkpoint("last")), history, tensorboard]
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None
@@ -103,7 +99,8 @@ def train_experiment(
                 f"{experiment.name}, seed {seed}: the validation loss was never a number, so the training diverged. "
                 "Lower the experiment's learning_rate and run it again."
             )
-        classifier.load_weights(run.checkpoint("best"))
+        if not best.is_current:
+            classifier.load_weights(run.checkpoint("best"))
         figures = None
         if validation and trained:
             probabilities = trained.predict(validation, verbose=0)  # pyright: ignore[reportArgumentType]

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import keras
 
 from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
@@ -16,8 +13,8 @@ from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbones import build_backbone
-from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor
+from unfreeze.models.backbones import pretrained_backbone
+from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
 from unfreeze.series.division import Division
@@ -104,29 +101,18 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
+                unfrozen_layers(pretrained_backbone(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
 
 
-@cache
-def _untrained(backbone: str, image_size: int) -> keras.Model:
-    """Build a backbone for its layers' names alone: no weights are read."""
-    return build_backbone(backbone, image_size, weights=None)
-
-
-@cache
-def _pretrained(backbone: str, image_size: int, class_count: int) -> keras.Model:
-    """Build a classifier as every experiment finds it before training; its weights name what the cache holds."""
-    return build_classifier(build_backbone(backbone, image_size), class_count)
-
-
 def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:
     experiment = division.experiment
-    classifier = _pretrained(experiment.backbone, experiment.image_size, len(photos.classes))
-    backbone = backbone_of(classifier)
+    # As every experiment finds it before training: its weights name what the cache holds
+    backbone = pretrained_backbone(experiment.backbone, experiment.image_size)
+    classifier = build_classifier(backbone, len(photos.classes))
     unfrozen = unfrozen_layers(backbone, experiment.phases[-1].unfreeze)
     train, val, test = photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test
     forecasts = []

@@ -50,6 +50,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
         """Keep the weights if they are worth it, and write them if it is time."""
         if hasattr(self._trained, "jax_state_sync"):
             self._trained.jax_state_sync()
+        self._kept.is_current = False
         super().on_epoch_end(epoch, logs)
         if time.monotonic() - self._written >= WRITE_EVERY:
             self._write()
@@ -57,6 +58,11 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Write what is not on disk yet."""
         self._write()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the weights worth keeping are those that the model has."""
+        return self._kept.is_current
 
     def _write(self) -> None:
         if self._kept.weights is not None:
@@ -72,9 +78,10 @@ class _KeptWeights:
     def __init__(self, whole: keras.Model):
         self.whole = whole
         self.weights: list[np.ndarray] | None = None
+        self.is_current = False
 
     def save_weights(self, filepath: str, overwrite: bool = True) -> None:
-        self.weights = self._copy()
+        self.weights, self.is_current = self._copy(), True
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
