@@ -13,6 +13,8 @@ FEATURE_EXTRACTION_LEARNING_RATE = 1e-3
 FINE_TUNING_LEARNING_RATE = 1e-4
 """Ten times smaller: pretrained weights should be adjusted, not overwritten."""
 
+DEFAULT_LOSS = "sparse_categorical_crossentropy"
+
 TEST_SHARE = 0.25
 """Share of the photos carved for test where a data set comes without a test split."""
 

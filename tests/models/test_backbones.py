@@ -14,7 +14,13 @@ from tests.networks import SIZE, assert_close, network, photos, run
 
 from unfreeze.errors import BackboneError
 from unfreeze.models import backbones
-from unfreeze.models.backbones import APPLICATIONS, backbone_names, build_backbone, default_image_size
+from unfreeze.models.backbones import (
+    APPLICATIONS,
+    backbone_names,
+    build_backbone,
+    default_image_size,
+    pretrained_backbone,
+)
 
 SLOW = pytest.mark.slow
 FAMILIES = ["convnexttiny", "efficientnetb0", "mobilenetv3small", "vgg16"]
@@ -175,3 +181,15 @@ def test_every_other_network(name, tmp_path):
     test_equals_keras_with_its_own_preprocessing(name)
     test_layers_are_those_of_keras_in_their_order(name)
     test_saves_and_loads_safely(name, tmp_path)
+
+
+def test_a_backbone_is_built_once_and_comes_back_with_imagenets_weights():
+    first = pretrained_backbone("efficientnet_lite0", 64)
+    wanted = first.get_weights()
+    first.trainable = False
+    first.layers[-2].set_weights([values + 1 for values in first.layers[-2].get_weights()])
+    again = pretrained_backbone("efficientnet_lite0", 64)
+    assert again is first
+    assert len(again.trainable_weights) > 0
+    for ours, expected in zip(again.get_weights(), wanted, strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -12,6 +12,7 @@ import yaml
 from matplotlib.text import Text
 
 from unfreeze.evaluation.metrics import evaluate
+from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.report.style import Picture
 
 
@@ -47,6 +48,9 @@ def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str,
     labels, probabilities = confused(run.right, n, len(classes))
     metrics = evaluate(labels, probabilities)
     test = metrics.to_json(classes) if run.tested else None
+    if run.tested:
+        paths = tuple(f"{number}.jpg" for number in range(n))
+        write_predictions(folder / "predictions.csv", Predictions(paths, labels, tuple(classes), probabilities))
     (folder / "metrics.json").write_text(json.dumps({"val": None, "test": test}), encoding="utf-8")
     kind = run.kind or ("fine_tuning" if run.unfreeze else "feature_extraction")
     epochs = None

@@ -66,6 +66,14 @@ def test_the_best_epoch_of_all_phases_is_kept(classifier, tmp_path):
     assert saved_bias(path) == 6.0
 
 
+def test_a_checkpoint_tells_whether_the_model_still_has_its_weights(classifier, tmp_path):
+    checkpoint = Checkpoint(classifier, tmp_path / "best.weights.h5", monitor="val_loss")
+    fit(checkpoint, classifier, {1.0: 0.9, 2.0: 0.5})
+    assert checkpoint.is_current
+    fit(checkpoint, classifier, {3.0: 0.7})
+    assert not checkpoint.is_current
+
+
 def test_the_last_epoch_is_kept_without_a_monitor(classifier, tmp_path):
     path = tmp_path / "last.weights.h5"
     checkpoint = Checkpoint(classifier, path)
@@ -116,6 +124,7 @@ def test_a_failing_write_leaves_the_old_checkpoint(classifier, tmp_path, monkeyp
 def test_long_epochs_are_written_when_they_end(classifier, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(callbacks, "WRITE_EVERY", 5.0)
     path = tmp_path / "last.weights.h5"
     checkpoint = Checkpoint(classifier, path)
     checkpoint.set_model(classifier)

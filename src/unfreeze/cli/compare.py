@@ -7,7 +7,7 @@ import typer
 
 import unfreeze
 from unfreeze.cli.app import print_json, verb
-from unfreeze.cli.results import show_table
+from unfreeze.cli.results import show_story, show_table
 from unfreeze.cli.screen import screen
 from unfreeze.report.summary import summarize
 
@@ -22,4 +22,5 @@ def compare(
         print_json({"experiments": [summary.to_json() for summary in summarize(results)]})
         return
     show_table(results)
+    show_story(results)
     print(f"\nPictures are in {out / 'pictures'}")

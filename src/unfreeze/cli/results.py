@@ -6,6 +6,7 @@ import sys
 from unfreeze.cli.app import print_json
 from unfreeze.cli.screen import screen
 from unfreeze.report.results import Results
+from unfreeze.report.story import story
 from unfreeze.report.table import comparison_table, plain_table
 
 WRITTEN = {
@@ -23,10 +24,18 @@ def show_results(results: Results) -> None:
         print_json(json.loads((results.out / "results.json").read_text(encoding="utf-8")))
         return
     show_table(results)
+    show_story(results)
     print(f"\nWritten to {results.out}:")
     for name, content in WRITTEN.items():
         if (results.out / name).exists():
             print(f"  {results.out / name}  ({content})")
+
+
+def show_story(results: Results) -> None:
+    """Print how it went, in sentences."""
+    print("\nHow did it go?")
+    for sentence in story(results):
+        print(f"  {sentence}")
 
 
 def show_table(results: Results) -> None:

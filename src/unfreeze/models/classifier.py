@@ -1,8 +1,12 @@
 """The whole model, with Keras's Functional API: photo -> augmentation -> backbone -> pooling -> head."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from unfreeze.config import Augmentation
+from unfreeze.errors import RecipeError
 from unfreeze.models.augmentation import augmentation_layers
 
 
@@ -11,6 +15,7 @@ def build_classifier(
     class_count: int,
     augment: Augmentation | None = None,
     seed: int = 0,
+    head: Callable[[Any], Any] | None = None,
 ) -> keras.Model:
     """Put a new head on a backbone.
 
@@ -20,14 +25,30 @@ def build_classifier(
         class_count: number of classes.
         augment: changes to training photos, or None.
         seed: draws the head's first weights.
+        head: a function from features [batch, channels] to probabilities [batch, class_count] in place of one dense
+            layer with softmax.
 
     Returns:
         A model from pixels to class probabilities, [batch, class_count]. Its backbone is called in inference mode, as
         https://keras.io/guides/transfer_learning says, but see `InferenceMode` for what holds in training.
+
+    Raises:
+        RecipeError: `head` gives something else than a probability a class.
     """
     # Layers
     pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
-    head = keras.layers.Dense(
+    last = _own_head(head, backbone.output_shape[-1], class_count) if head else _dense_head(class_count, seed)
+
+    # Functional model
+    photo = keras.Input(backbone.input_shape[1:], name="photo")
+    x = augmentation_layers(augment, seed)(photo) if augment else photo
+    x = backbone(x, training=False)
+    x = pooling(x)
+    return keras.Model(photo, last(x), name="classifier")
+
+
+def _dense_head(class_count: int, seed: int) -> keras.Layer:
+    return keras.layers.Dense(
         class_count,
         activation="softmax",
         dtype="float32",
@@ -35,12 +56,18 @@ def build_classifier(
         name="head",
     )
 
-    # Functional model
-    photo = keras.Input(backbone.input_shape[1:], name="photo")
-    x = augmentation_layers(augment, seed)(photo) if augment else photo
-    x = backbone(x, training=False)
-    x = pooling(x)
-    return keras.Model(photo, head(x), name="classifier")
+
+def _own_head(head: Callable[[Any], Any], channels: int, class_count: int) -> keras.Model:
+    """Make one layer of what a caller's function builds."""
+    features = keras.Input((channels,), name="features")
+    outputs = head(features)
+    shape = getattr(outputs, "shape", type(outputs).__name__)
+    if shape != (None, class_count):
+        raise RecipeError(
+            f"head gives {shape}, but the photos have {class_count} classes. End it with "
+            f"keras.layers.Dense({class_count}, activation='softmax')."
+        )
+    return keras.Model(features, outputs, name="head")
 
 
 class InferenceMode(keras.layers.Layer):
@@ -65,7 +92,11 @@ class InferenceMode(keras.layers.Layer):
 
 def backbone_of(classifier: keras.Model) -> keras.Model:
     """Give the backbone inside a classifier of `build_classifier`."""
-    return next(layer for layer in classifier.layers if isinstance(layer, keras.Model) and layer.name != "augmentation")
+    return next(
+        layer
+        for layer in classifier.layers
+        if isinstance(layer, keras.Model) and layer.name not in ("augmentation", "head")
+    )
 
 
 def without_augmentation(classifier: keras.Model) -> keras.Model:

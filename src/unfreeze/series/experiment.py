@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
 from unfreeze.training.batches import Batches
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
+from unfreeze.training.custom import Custom
 from unfreeze.training.phase import train_phase
 from unfreeze.training.tensorboard import TensorBoardEvents
 
@@ -37,6 +39,7 @@ def train_experiment(
     division: Division,
     run: RunFolder,
     events: Path,
+    custom: Custom,
 ) -> None:
     """Train one experiment; weights, history, lineage, model and validation figures end up in `run`.
 
@@ -48,11 +51,12 @@ def train_experiment(
         division: says which part of the network runs once a photo and which is trained.
         run: folder for everything that is written; `metrics.json` comes last and marks the end.
         events: folder for TensorBoard's files.
+        custom: the caller's own callbacks, optimizer, loss and head.
     """
     clock = Clock()
     run.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
     run.checkpoint("best").unlink(missing_ok=True)  # of a run that was cut off
-    config = settings(experiment, seed, describe(photos))
+    config = settings(experiment, seed, describe(photos), custom.described())
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
 
@@ -64,7 +68,7 @@ def train_experiment(
 
     # The model: ImageNet's weights or the parent's, and a head
     with clock("train"):
-        classifier = start_model(experiment, seed, parent, photos.classes)
+        classifier = start_model(experiment, seed, parent, photos.classes, custom)
         backbone = backbone_of(classifier)
         started_from = weights_sha256(classifier)
         history = HistoryFile(run.history)
@@ -85,11 +89,12 @@ def train_experiment(
         with clock("train"), proof_of_freezing(classifier, unfrozen, proofs):
             trained = division.trained(classifier, unfrozen)
             epochs = range(len(history.rows), len(history.rows) + phase.epochs)
-            batches = Batches(train_rows, train_labels, experiment.batch_size, seed, epoch=epochs.start)
-            validation = Batches(val_rows, val_labels, experiment.batch_size) if val else None
+            labels, size = partial(custom.labels, class_count=len(photos.classes)), experiment.batch_size
+            batches = Batches(train_rows, labels(train_labels), size, seed, epoch=epochs.start)
+            validation = Batches(val_rows, labels(val_labels), size) if val else None
             shown = EpochProgress(f"{experiment.name}, seed {seed}", phase.epochs, len(batches))
             rate = phase.learning_rate or 0.0
-            train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown])
+            train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown], custom)
     tensorboard.close()
 
     # The best epoch's weights are the result: of the model, the figures, and the children
@@ -119,18 +124,22 @@ def train_experiment(
     write_json(run.metrics, metrics)
 
 
-def start_model(experiment: Experiment, seed: int, parent: Parent | None, classes: tuple[str, ...]) -> keras.Model:
+def start_model(
+    experiment: Experiment, seed: int, parent: Parent | None, classes: tuple[str, ...], custom: Custom
+) -> keras.Model:
     """Build the whole model with the weights from which training starts."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     backbone = pretrained_backbone(experiment.backbone, experiment.image_size)
-    classifier = build_classifier(backbone, len(classes), experiment.augment or None, seed)
-    if parent and parent.classes == classes:
+    classifier = build_classifier(backbone, len(classes), experiment.augment or None, seed, custom.head)
+    if parent and (parent.classes, parent.head) == (classes, custom.described().get("head")):
         classifier.load_weights(parent.weights)
     elif parent:
-        # The backbone is shared, so it keeps what is loaded around the parent's head.
-        build_classifier(backbone, len(parent.classes)).load_weights(parent.weights)
-        say(f"{experiment.name}: {parent.run.path} knows other classes, so the head starts anew")
+        whole: Any = keras.saving.load_model(parent.run.model, compile=False)
+        whole.load_weights(parent.weights)
+        backbone.set_weights(backbone_of(whole).get_weights())
+        why = "knows other classes" if parent.classes != classes else "has another head"
+        say(f"{experiment.name}: {parent.run.path} {why}, so the head starts anew")
     return classifier
 
 

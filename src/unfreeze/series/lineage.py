@@ -22,6 +22,7 @@ class Parent:
         seed: the parent's seed.
         epochs: epochs that stand behind its weights, its own ancestors' included.
         classes: names of the classes that its head knows.
+        head: what is said of a head of the caller's own, None for the usual one.
     """
 
     run: RunFolder
@@ -30,6 +31,7 @@ class Parent:
     seed: int
     epochs: int
     classes: tuple[str, ...]
+    head: Any = None
 
     @property
     def weights(self) -> Path:
@@ -51,6 +53,7 @@ def read_parent(run: RunFolder, checkpoint: str) -> Parent:
         seed=lineage["seed"],
         epochs=lineage["epochs_before"] + lineage["epochs"],
         classes=tuple(read_json(run.classes)),
+        head=read_yaml(run.config).get("custom", {}).get("head"),
     )
 
 
@@ -116,11 +119,19 @@ def _seen_from(out: Path, run: Path) -> str:
     return run.relative_to(out).as_posix() if run.is_relative_to(out) else str(run)
 
 
-def settings(experiment: Experiment, seed: int, data: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides a run's result, as its `config.yaml` holds it."""
+def settings(experiment: Experiment, seed: int, data: dict[str, Any], custom: dict[str, Any]) -> dict[str, Any]:
+    """Everything that decides a run's result, as its `config.yaml` holds it.
+
+    Args:
+        experiment: from the recipe.
+        seed: of the run.
+        data: what `describe` says of the photos.
+        custom: what `Custom.described` says of the caller's own parts.
+    """
     content = experiment.model_dump(mode="json", exclude={"seeds"})
     data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
-    return {**content, "kind": experiment.kind, "seed": seed, "data": data}
+    own = {"custom": custom} if custom else {}
+    return {**content, **own, "kind": experiment.kind, "seed": seed, "data": data}
 
 
 def read_settings(run: RunFolder) -> Experiment:

@@ -1,7 +1,8 @@
 """A whole series: from a recipe and a folder of photos to trained models and their comparison."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from unfreeze.config import Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
@@ -21,6 +22,7 @@ from unfreeze.series.plan import check_layers
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
 from unfreeze.series.results import trained_runs, write_results
 from unfreeze.series.test_set import evaluate_on_test
+from unfreeze.training.custom import Custom
 
 
 def run(
@@ -32,6 +34,10 @@ def run(
     overrides: Iterable[str] = (),
     force: bool = False,
     allow_bad: bool = False,
+    callbacks: Sequence[Any] = (),
+    optimizer: Any = None,
+    loss: Any = None,
+    head: Callable[[Any], Any] | None = None,
 ) -> Results:
     """Run what isn't there yet of a series; called again, it goes on where it stopped.
 
@@ -44,6 +50,11 @@ def run(
         overrides: `KEY=VALUE` each, as `--set` takes them.
         force: throw away what `out` holds of these experiments and start over.
         allow_bad: go on even if many files can't be used.
+        callbacks: your own Keras callbacks, for every experiment. They see the part of the model that is trained.
+        optimizer: your own in place of Adam: a Keras optimizer, whose settings serve each phase with the phase's
+            learning rate, or a function from learning rate to optimizer.
+        loss: your own in place of sparse categorical crossentropy; without `sparse` in its name it gets one-hot rows.
+        head: a function from features [batch, channels] to probabilities [batch, classes], in place of one dense layer.
 
     Returns:
         The results of everything that stands in `out`.
@@ -51,6 +62,7 @@ def run(
     Raises:
         UnfreezeError: one of its kinds; the message says what is wrong and what to do.
     """
+    custom = Custom(callbacks, optimizer, loss, head)
     recipe = complete_recipe(recipe, data, seeds, overrides)
     series = resolve(recipe)
     experiments = with_parents(series, only)
@@ -60,7 +72,7 @@ def run(
     photos = open_photos(recipe.data, experiments[0].image_size)
     if force:
         folder.discard([experiment.name for experiment in experiments] if only else None)
-    claim(folder, recipe, experiments, photos)
+    claim(folder, recipe, experiments, photos, custom)
     ensure_usable(photos.catalog, photos.splits, allow_bad)
 
     frozen = FrozenLayers(cache_folder())
@@ -73,7 +85,8 @@ def run(
                 continue
             siblings = {other.name: folder.run(other.name, seed) for other in experiments}
             parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
-            train_experiment(experiment, seed, parent, photos, division, target, folder.events(experiment.name, seed))
+            events = folder.events(experiment.name, seed)
+            train_experiment(experiment, seed, parent, photos, division, target, events, custom)
 
     evaluate_on_test(trained_runs(folder), photos, series, frozen, folder, why=f"final figures of {recipe.name}")
     write_results(folder, describe(photos))
@@ -99,7 +112,9 @@ def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list
     return [experiment for experiment in experiments if experiment.name in wanted]
 
 
-def claim(folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos) -> None:
+def claim(
+    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos, custom: Custom
+) -> None:
     """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
 
     Raises:
@@ -117,7 +132,7 @@ def claim(folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment
         for seed in experiment.seeds:
             target = folder.run(experiment.name, seed)
             if target.is_trained:
-                ensure_same(target, settings(experiment, seed, describe(photos)))
+                ensure_same(target, settings(experiment, seed, describe(photos), custom.described()))
     folder.path.mkdir(parents=True, exist_ok=True)
     photos.splits.write(folder.splits)
     write_bad_files(folder.bad_files, photos.catalog.bad)

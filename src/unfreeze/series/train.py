@@ -1,7 +1,9 @@
 """One experiment without a recipe."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from unfreeze import config
 from unfreeze.config import Unfreeze
@@ -24,6 +26,10 @@ def train(
     out: str | Path | None = None,
     force: bool = False,
     allow_bad: bool = False,
+    callbacks: Sequence[Any] = (),
+    optimizer: Any = None,
+    loss: Any = None,
+    head: Callable[[Any], Any] | None = None,
 ) -> Results:
     """Train one experiment on a folder of photos.
 
@@ -36,13 +42,17 @@ def train(
         fraction: share of each class's training photos, over 0 and at most 1.
         unfreeze: last N layers, a block's name, `all`, or 0 for feature extraction.
         epochs: passes over the photos.
-        learning_rate: of Adam.
+        learning_rate: of the optimizer.
         start_from: a finished run whose weights to start from.
         seeds: run once with each of the seeds 0 to `seeds` - 1.
         name: of the experiment.
         out: folder for everything that is written (default: `runs/` and the data's name).
         force: throw away what `out` holds of this experiment and start over.
         allow_bad: go on even if many files can't be used.
+        callbacks: as in `run`, like the three that follow.
+        optimizer: your own in place of Adam.
+        loss: your own in place of sparse categorical crossentropy.
+        head: your own in place of one dense layer.
 
     Raises:
         UnfreezeError: one of its kinds; the message says what is wrong and what to do.
@@ -61,4 +71,5 @@ def train(
     series = re.sub(r"[^A-Za-z0-9_.-]+", "-", source.name).lstrip("-.") or "photos"
     raw = {"name": series, "data": {"source": str(data)}, "experiments": {name: experiment}}
     recipe = check_recipe(raw, "The call")
-    return run(recipe, out=out, seeds=seeds, only=[name], force=force, allow_bad=allow_bad)
+    own = {"callbacks": callbacks, "optimizer": optimizer, "loss": loss, "head": head}
+    return run(recipe, out=out, seeds=seeds, only=[name], force=force, allow_bad=allow_bad, **own)

@@ -19,6 +19,7 @@ from unfreeze.data.splits import class_index
 from unfreeze.errors import DataError, UnfreezeError
 from unfreeze.features.any_model import CutError
 from unfreeze.progress import say
+from unfreeze.training.custom import takes_class_numbers
 
 RESIZE = "squash"
 
@@ -212,10 +213,8 @@ def _labels(photos: Sequence[Photo], classes: Sequence[str], model: keras.Model)
             f"The photos have {len(classes)} classes ({', '.join(classes)}), but {model.name} gives "
             f"{model.output_shape}. Build it with {len(classes)} outputs."
         )
-    loss: Any = model.loss
-    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
     numbers = np.array([class_index(classes)[photo.label] for photo in photos], np.int32)
-    return numbers if outputs == 1 or "sparse" in name else np.eye(outputs, dtype="float32")[numbers]
+    return numbers if outputs == 1 or takes_class_numbers(model.loss) else np.eye(outputs, dtype="float32")[numbers]
 
 
 def _image_size(model: keras.Model, path: Path) -> int:
