@@ -13,6 +13,7 @@ from unfreeze.features.activations import Activations
 from unfreeze.features.cut import Cut, find_cut, split
 from unfreeze.features.engine import Engine
 from unfreeze.features.graph import tensor_names
+from unfreeze.features.pointwise import with_matrix_products
 from unfreeze.models.classifier import InferenceMode, feature_extractor
 
 
@@ -89,7 +90,7 @@ def trained_part(classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Mode
     _, suffix = split(extractor, cut)
     head = classifier.get_layer("head")
     row = keras.Input(cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row")
-    features = InferenceMode(suffix)(_taken_apart(row, cut)) if suffix else row
+    features = InferenceMode(with_matrix_products(suffix))(_taken_apart(row, cut)) if suffix else row
     return keras.Model(row, head(features), name="trained_part")
 
 

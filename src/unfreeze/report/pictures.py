@@ -1,6 +1,7 @@
 """Every picture of a finished series, as PNG files in OUT/pictures."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from unfreeze.errors import RunError
@@ -20,7 +21,7 @@ def save_picture(picture: Picture, path: Path) -> None:
         picture.savefig(temporary, format="png")
 
 
-def save_pictures(out: Path) -> list[Path]:
+def save_pictures(out: Path, changed: Collection[str] | None = None) -> list[Path]:
     """Draw what `results.json` and the run folders of a series hold.
 
     Written are `comparison.png` and, for each run, `NAME-seed-K-curves.png` (if it was trained) and
@@ -28,6 +29,8 @@ def save_pictures(out: Path) -> list[Path]:
 
     Args:
         out: the series' folder.
+        changed: paths of the runs, from OUT, whose pictures are drawn anew; others' are where they aren't there. None
+            draws all.
 
     Returns:
         The files, the comparison first.
@@ -44,12 +47,15 @@ def save_pictures(out: Path) -> list[Path]:
     save_picture(comparison(results, largest_class), files[0])
     with task("Drawing", total=len(results.experiments)) as advance:
         for run in results.experiments:
+            is_new = changed is None or run.path in changed
             if run.epochs:
                 files.append(_file(folder, run, "curves"))
-                save_picture(curves(out / run.path), files[-1])
+                if is_new or not files[-1].exists():
+                    save_picture(curves(out / run.path), files[-1])
             if run.path in metrics:
                 files.append(_file(folder, run, "confusion"))
-                save_picture(confusion(metrics[run.path], results.dataset.classes, run.name), files[-1])
+                if is_new or not files[-1].exists():
+                    save_picture(confusion(metrics[run.path], results.dataset.classes, run.name), files[-1])
             advance(1)
     return files
 

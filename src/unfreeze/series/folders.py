@@ -89,6 +89,7 @@ class SeriesFolder:
         for folder in (self.path / "experiments", self.path / "tensorboard"):
             for name in names if names is not None else [""]:
                 shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.rmtree(self.path / "pictures", ignore_errors=True)  # drawn again of what stays
         self.results.unlink(missing_ok=True)
 
     @property

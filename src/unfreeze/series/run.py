@@ -75,7 +75,7 @@ def run(
     claim(folder, recipe, experiments, photos, custom)
     ensure_usable(photos.catalog, photos.splits, allow_bad)
 
-    frozen = FrozenLayers(cache_folder())
+    frozen, changed = FrozenLayers(cache_folder()), set[str]()
     for experiment in experiments:
         division = Division(experiment, series, frozen)
         for seed in experiment.seeds:
@@ -87,10 +87,12 @@ def run(
             parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
             events = folder.events(experiment.name, seed)
             train_experiment(experiment, seed, parent, photos, division, target, events, custom)
+            changed.add(target.path.relative_to(folder.path).as_posix())
 
-    evaluate_on_test(trained_runs(folder), photos, series, frozen, folder, why=f"final figures of {recipe.name}")
+    why = f"final figures of {recipe.name}"
+    changed.update(evaluate_on_test(trained_runs(folder), photos, series, frozen, folder, why))
     write_results(folder, describe(photos))
-    save_pictures(folder.path)
+    save_pictures(folder.path, changed)
     return load_results(folder.path)
 
 

@@ -31,8 +31,8 @@ def evaluate_on_test(
     frozen: FrozenLayers,
     out: SeriesFolder,
     why: str,
-) -> None:
-    """Add `predictions.csv` and test figures to every run that has none yet.
+) -> list[str]:
+    """Add `predictions.csv` and test figures to every run that has none yet; gives their paths from OUT.
 
     Args:
         runs: trained ones.
@@ -44,7 +44,7 @@ def evaluate_on_test(
     """
     waiting = [run for run in runs if read_json(run.metrics)["test"] is None]
     if not waiting or not photos.splits.test:
-        return
+        return []
     names = [run.path.relative_to(out.path).as_posix() for run in waiting]
     record_test_read(out.test_reads, why, names, len(photos.splits.test))
     with task("Testing", len(waiting)) as advance:
@@ -60,6 +60,7 @@ def evaluate_on_test(
             write_json(run.metrics, figures)
             write_hparams(out.events(experiment.name, experiment.seeds[0]), *_hparams(experiment, metrics))
             advance(1)
+    return names
 
 
 def _test(run: RunFolder, photos: SeriesPhotos, division: Division) -> Metrics:
