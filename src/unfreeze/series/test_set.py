@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-
 from unfreeze.config import Experiment
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.evaluation.metrics import Metrics, evaluate
