@@ -81,7 +81,7 @@ def decode(data: bytes, least_side: int = 0) -> np.ndarray:
         except Image.DecompressionBombError:
             raise PhotoError(f"has more than {PIXEL_LIMIT:,} pixels") from None
         except Exception as error:  # decoders raise nearly anything on damaged files
-            raise PhotoError(f"can't be decoded: {error or type(error).__name__}") from error
+            raise PhotoError(f"can't be decoded: {str(error).strip() or type(error).__name__}") from error
 
 
 def photo_size(data: bytes) -> tuple[int, int]:
