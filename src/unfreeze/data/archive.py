@@ -102,7 +102,7 @@ def _write(member: Member, target: Path, called: str) -> tuple[bytes, int]:
         file = target.open("xb")
     except (FileExistsError, NotADirectoryError):
         raise DataError(
-            f"{called} is not unpacked: its member {member.name!r} stands twice in it (on this system), {YOURSELF}."
+            f"{called} is not unpacked: its member {member.name!r} stands twice in it. If you trust it, {YOURSELF}."
         ) from None
     with file:
         for chunk in member.chunks():

@@ -135,6 +135,8 @@ def _receive(url: str, part: Path, state: Path) -> None:
 def _connect(url: str, headers: Mapping[str, str], part: Path) -> http.client.HTTPResponse:
     address = urllib.parse.quote(url, safe="%:/?#[]@!$&'()*+,;=~")
     try:
+        if not urllib.parse.urlsplit(address).hostname:
+            raise ValueError("it names no server")
         request = urllib.request.Request(
             address, headers={"User-Agent": "unfreeze", "Accept-Encoding": "identity", **headers}
         )

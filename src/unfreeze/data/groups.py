@@ -85,11 +85,11 @@ def _nearest(
     while nearest and improved:
         improved = False
         for first in range(len(changes)):
-            possible = np.concatenate([counts < limits, counts > 0, [True]])
-            if not possible[first]:
-                continue
+            carved, possible = counts @ sizes, np.concatenate([counts < limits, counts > 0, [True]])
+            if not possible[first] or not changes[first][carved != wished].any():
+                continue  # one of the two steps must touch a stratum that is off
             possible[first] = False
-            distances = np.where(possible, distance(counts @ sizes + changes[first] + changes), nearest)
+            distances = np.where(possible, distance(carved + changes[first] + changes), nearest)
             second = int(distances.argmin())
             if distances[second] < nearest:
                 nearest, improved = distances[second], True
