@@ -15,6 +15,8 @@ from typing import Protocol
 
 Advance = Callable[[int], None]
 
+MEGABYTE = 10**6
+
 
 class Reporter(Protocol):
     """Shows progress and single lines of news to a person."""
@@ -54,6 +56,21 @@ def reporting_to(reporter: Reporter) -> Iterator[None]:
 def task(title: str, total: int) -> AbstractContextManager[Advance]:
     """Open a task of `total` steps with the current reporter."""
     return _reporter.get(_SILENT).task(title, total)
+
+
+@contextmanager
+def byte_task(title: str, total: int) -> Iterator[Advance]:
+    """Open a task of `total` bytes, shown in megabytes; the function it gives reports bytes done."""
+    done = 0
+    with task(f"{title} (MB)", total // MEGABYTE) as advance:
+
+        def advance_bytes(count: int) -> None:
+            nonlocal done
+            before, done = done, done + count
+            if steps := done // MEGABYTE - before // MEGABYTE:
+                advance(steps)
+
+        yield advance_bytes
 
 
 def say(message: str) -> None:

@@ -42,7 +42,8 @@ def test_people_see_folder_sizes_and_what_to_do(call: Call, folder: Path) -> Non
     assert lines[1].split() == ["pixels", f"{pixels:.3g}", "kB", "2", "decoded", "photos"]
     assert lines[2].split()[:4] == ["activations", f"{activations:.3g}", "kB", "5"]
     assert lines[3].split()[:3] == ["engines", "0", "B"]
-    assert "unfreeze cache --clear" in lines[4]
+    assert lines[4].split()[:3] == ["sources", "0", "B"]
+    assert "unfreeze cache --clear" in lines[5]
 
 
 def test_clear_says_what_was_freed(call: Call, folder: Path) -> None:

@@ -252,6 +252,6 @@ def test_reading_photos_makes_room(
 
 def test_all_that_a_series_keeps_is_counted(series: Path, cache: Path) -> None:
     contents = cache_contents(cache)
-    assert contents.bytes == sum(disk_use(cache / kind) for kind in ("pixels", "activations", "engines"))
+    assert contents.bytes == sum(disk_use(cache / kind) for kind in ("pixels", "activations", "engines", "sources"))
     assert min(contents.photos, contents.rows) >= 80
     assert contents.engines > 10**6

@@ -9,7 +9,7 @@ import pytest
 
 from unfreeze.data.catalog import BadFile, Catalog, Photo
 from unfreeze.data.checkup import check, ensure_usable, problems
-from unfreeze.data.sources import SplitName
+from unfreeze.data.items import SplitName
 from unfreeze.data.splits import split
 from unfreeze.errors import DataError
 

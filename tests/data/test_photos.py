@@ -2,16 +2,19 @@
 
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pillow_heif
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from unfreeze.data import photos
-from unfreeze.data.photos import decode, looks_like_photo, resize
+from unfreeze.data.photos import decode, looks_like_photo, photo_size, resize
 from unfreeze.errors import PhotoError
 
 RNG = np.random.default_rng(0)
@@ -228,7 +231,7 @@ def test_bytes_between_a_whole_jpeg_and_its_end_marker_do_no_harm() -> None:
         (b"", "^is empty$"),
         (b"hello", "^is no photo, or of a kind that is not read$"),
         (encode(PIXELS, "PCX"), "^is no photo, or of a kind that is not read$"),
-        (b"\0\0\0\x18ftypheic" + bytes(40), "^is a HEIC photo, a kind that is not read; save it as JPEG$"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "^is damaged or incomplete$"),
         (encode(PIXELS, "PNG").replace(b"IHDR\0", b"IHDR\1"), "^is damaged or incomplete$"),
     ],
 )
@@ -282,3 +285,68 @@ def test_a_photo_is_known_by_its_name() -> None:
     assert looks_like_photo("IMG_1.heic", b"")
     assert not looks_like_photo("README.md", b"# BM and GIF8")
     assert not looks_like_photo("jpg", b"")
+
+
+def heic(image: Image.Image, **options: object) -> bytes:
+    """Encode a photo as a phone does, but without loss in colour's resolution."""
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **{"quality": -1, "chroma": 444, **options})
+    return buffer.getvalue()
+
+
+def test_heic_gives_the_pixels_that_were_saved() -> None:
+    found = decode(heic(Image.fromarray(PIXELS)))
+    assert np.abs(found.astype(int) - PIXELS).max() <= 2  # its colour space rounds
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_heic_is_turned_the_right_way_up_once(orientation: int, turns: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = heic(Image.fromarray(PIXELS), exif=exif.tobytes())
+    expected = np.rot90(PIXELS, turns)
+    assert np.abs(decode(data).astype(int) - expected).max() <= 2
+    assert photo_size(data) == (expected.shape[1], expected.shape[0])
+
+
+def test_transparent_heic_is_put_on_white() -> None:
+    image = Image.fromarray(PIXELS).convert("RGBA")
+    image.putalpha(0)
+    assert decode(heic(image)).min() >= 254
+
+
+def test_the_main_picture_of_a_heic_is_used() -> None:
+    several = pillow_heif.HeifFile()
+    several.add_from_pillow(Image.fromarray(255 - PIXELS))
+    several.add_from_pillow(Image.fromarray(PIXELS))
+    buffer = io.BytesIO()
+    several.save(buffer, quality=-1, chroma=444, primary_index=1)
+    assert np.abs(decode(buffer.getvalue()).astype(int) - PIXELS).max() <= 2
+
+
+def test_the_pixel_limit_holds_for_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "PIXEL_LIMIT", PIXELS.shape[0] * PIXELS.shape[1] - 1)
+    with pytest.raises(PhotoError, match=r"pixels, more than"):
+        decode(heic(Image.fromarray(PIXELS)))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
+def test_heic_that_is_cut_off_is_refused(share: float) -> None:
+    data = heic(Image.fromarray(PIXELS))
+    with pytest.raises(PhotoError, match=r"can't be decoded: .*[^\n]$|is damaged or incomplete"):
+        decode(data[: int(share * len(data))])
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_close_to_the_pixels_that_were_saved() -> None:
+    assert np.abs(decode(encode(PIXELS, "AVIF", quality=100, subsampling="4:4:4")).astype(int) - PIXELS).max() <= 8
+
+
+def test_pillow_learns_heic_only_when_one_comes() -> None:
+    code = (
+        "import io, sys, PIL.Image, unfreeze, unfreeze.data.photos as photos\n"
+        "buffer = io.BytesIO(); PIL.Image.new('RGB', (8, 8)).save(buffer, 'PNG'); photos.decode(buffer.getvalue())\n"
+        "print('pillow_heif' in sys.modules, 'HEIF' in PIL.Image.OPEN)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["False", "False"]

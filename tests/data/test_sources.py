@@ -145,16 +145,19 @@ def test_a_folder_of_a_known_name_is_opened_by_its_path(tmp_path: Path, monkeypa
 
 
 FORMS = (
-    r"Give a folder with train/CLASS/\* and test/CLASS/\* .*, a folder of CLASS/\*, "
-    r"or the name of a data set \(elpv\)"
+    r"Give a folder with train/CLASS/\* and test/CLASS/\* .*, a folder of CLASS/\*, Food-101's own folder, a CSV with "
+    r"path,label\[,split\]\[,group\], a zip or tar of any of these, the URL of one, "
+    r"or the name of a data set \(elpv, food-vision\)\."
 )
 
 
 def test_what_is_not_there_is_named_with_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"^nowhere is neither a folder nor the name of a data set\. {FORMS}"):
+    with pytest.raises(DataError, match=rf"^nowhere is neither a folder or file nor the name of a data set\. {FORMS}"):
         open_source("nowhere")
-    file = make(tmp_path, "photos.csv") / "photos.csv"
-    with pytest.raises(DataError, match=f"photos.csv is a file, not a folder. {FORMS}"):
+    file = make(tmp_path, "photos.pdf") / "photos.pdf"
+    with pytest.raises(
+        DataError, match=rf"photos.pdf is a file that is neither a CSV nor a zip or tar archive\. {FORMS}"
+    ):
         open_source(file)
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from unfreeze.data.carving import in_order
 from unfreeze.data.catalog import Catalog, Photo, scan
-from unfreeze.data.sources import SplitName, open_source
+from unfreeze.data.items import SplitName
+from unfreeze.data.sources import open_source
 from unfreeze.data.splits import SplitRow, Splits, Twin, class_index, read_splits, split
 from unfreeze.errors import DataError
 

@@ -45,6 +45,20 @@ def test_the_folder_holds_what_is_promised(series):
         assert not list(run.rglob("*partial*"))
 
 
+def test_a_zip_gives_the_same_results_as_its_folder(series, recipe, solar_cells, tmp_path, monkeypatch):
+    shutil.make_archive(str(tmp_path / "photos"), "zip", solar_cells)
+    monkeypatch.chdir(tmp_path)
+    unfreeze.run(recipe, data="photos.zip", out="out", only=["model_0"])
+    assert (tmp_path / "out" / "splits.csv").read_bytes() == (series / "splits.csv").read_bytes()
+    for file in ("predictions.csv", "history.csv"):
+        assert (run_of(tmp_path / "out", "model_0") / file).read_bytes() == (
+            run_of(series, "model_0") / file
+        ).read_bytes()
+    assert results_of(tmp_path / "out")["dataset"]["name"] == "photos"
+    written = yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text())
+    assert written["data"]["source"] == str(tmp_path / "photos.zip")  # to be found from anywhere
+
+
 def test_counts_follow_from_the_fractions(series):
     content = results_of(series)
     assert content["dataset"] | {"sha256": ""} == {

@@ -41,10 +41,14 @@ def _show(contents: "CacheContents") -> None:
         "pixels": (contents.pixels, f"{contents.photos:,} decoded photos"),
         "activations": (contents.activations, f"{contents.rows:,} photos and views as frozen layers give them"),
         "engines": (contents.engines, "exported frozen layers"),
+        "sources": (contents.sources, "photos that were unpacked or downloaded"),
     }
     for name, (size, content) in lines.items():
         print(f"  {name:<11} {_size(size):>8}  {content}")
-    print("When they are full, what was not used for longest goes first. Empty them with `unfreeze cache --clear`.")
+    print(
+        "When they are full, what was not used for longest goes first, but no sources. "
+        "Empty them with `unfreeze cache --clear`."
+    )
 
 
 def _size(count: float) -> str:

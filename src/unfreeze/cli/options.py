@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 DataArgument = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder of photos, or the name of a data set (elpv).")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of photos, a CSV (path,label[,split][,group]), a zip or tar, a URL, or elpv or food-vision.",
+    ),
 ]
 RecipeArgument = Annotated[
     str,

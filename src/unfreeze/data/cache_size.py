@@ -3,6 +3,7 @@
     <cache>/pixels/NAME/        shards of decoded photos
     <cache>/activations/NAME/   shards of what frozen layers made of photos
     <cache>/engines/HASH/       frozen layers, exported
+    <cache>/sources/HASH/       photos that were unpacked or downloaded (`source_cache.py`)
 
 Shards that were not used for longest go first, and never one that this process uses. Other processes' shards are
 protected by having been used later, not surely: a run that loses rows which it has not read yet stops with an error
@@ -22,6 +23,7 @@ import numpy as np
 
 from unfreeze.config import CACHE_LIMIT, CACHE_SHARE_OF_DISK
 from unfreeze.data.shard import Shard, close_all, delete, index_of
+from unfreeze.data.source_cache import SOURCES, delete_sources, sources_bytes
 from unfreeze.data.store import RowStore
 from unfreeze.progress import say
 
@@ -48,6 +50,7 @@ class CacheContents:
         activations: bytes of what frozen layers made of photos.
         rows: how many photos and views those are.
         engines: bytes of exported frozen layers.
+        sources: bytes of photos that were unpacked or downloaded; they stay until the cache is emptied.
     """
 
     limit: int
@@ -56,11 +59,12 @@ class CacheContents:
     activations: int
     rows: int
     engines: int
+    sources: int
 
     @property
     def bytes(self) -> int:
         """Size of everything."""
-        return self.pixels + self.activations + self.engines
+        return self.pixels + self.activations + self.engines + self.sources
 
 
 def open_store(
@@ -94,6 +98,7 @@ def cache_contents(cache: Path) -> CacheContents:
         activations=_bytes(cache, "activations"),
         rows=_row_count(cache, "activations"),
         engines=_bytes(cache, ENGINES),
+        sources=sources_bytes(cache),
     )
 
 
@@ -111,8 +116,9 @@ def clear_cache(cache: Path) -> int:
             file.unlink()
     for engine in _engines(cache):
         shutil.rmtree(engine, ignore_errors=True)
+    delete_sources(cache)
     for folder in [*cache.glob("*/*/"), *cache.glob("*/")]:
-        if folder.relative_to(cache).parts[0] in (*STORES, ENGINES):
+        if folder.relative_to(cache).parts[0] in (*STORES, ENGINES, SOURCES):
             with suppress(OSError):  # not empty
                 folder.rmdir()
     return before - _total_bytes(cache)
@@ -141,7 +147,7 @@ def make_room(cache: Path, needed: int) -> None:
 
 
 def _total_bytes(cache: Path) -> int:
-    return sum(_bytes(cache, kind) for kind in (*STORES, ENGINES))
+    return sum(_bytes(cache, kind) for kind in (*STORES, ENGINES)) + sources_bytes(cache)
 
 
 def _bytes(cache: Path, kind: str) -> int:

@@ -8,13 +8,11 @@ from fractions import Fraction
 from typing import Literal
 
 from unfreeze.data.catalog import Photo
-
-Stratum = tuple[str, str]
-"""Class and the source's stratum within it: what a carved split has its share of."""
+from unfreeze.data.groups import Stratum, take_groups
 
 
 def carve(photos: Sequence[Photo], share: Fraction, split_seed: int) -> set[str]:
-    """Choose photos for a split: the last ones of each stratum, in the seed's order.
+    """Choose photos for a split: the last ones of each stratum, in the seed's order; groups go as a whole.
 
     Args:
         photos: to choose from.
@@ -22,14 +20,20 @@ def carve(photos: Sequence[Photo], share: Fraction, split_seed: int) -> set[str]
         split_seed: names the order.
 
     Returns:
-        Paths of the chosen photos, as many as `share_out` says.
+        Paths of the chosen photos, as many as `share_out` says; where there are groups, as near to that as they come.
     """
-    strata: dict[Stratum, list[Photo]] = defaultdict(list)
-    for photo in in_order(photos, split_seed):
-        strata[photo.label, photo.stratum].append(photo)
-    counts = share_out({stratum: len(members) for stratum, members in strata.items()}, share)
-    chosen = (photo for stratum, members in strata.items() for photo in members[len(members) - counts[stratum] :])
-    return {photo.path for photo in chosen}
+    groups = _groups(in_order(photos, split_seed))
+    targets = share_out(Counter((photo.label, photo.stratum) for photo in photos), share)
+    taken = take_groups([Counter((photo.label, photo.stratum) for photo in group) for group in groups], targets)
+    return {photo.path for number in taken for photo in groups[number]}
+
+
+def _groups(photos: Iterable[Photo]) -> list[list[Photo]]:
+    """Gather photos by group, in the order of each group's first photo."""
+    groups: dict[tuple[str | None, str], list[Photo]] = defaultdict(list)
+    for photo in photos:
+        groups[photo.group, "" if photo.group is not None else photo.path].append(photo)
+    return list(groups.values())
 
 
 def in_order(photos: Iterable[Photo], split_seed: int) -> list[Photo]:

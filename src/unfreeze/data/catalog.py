@@ -13,8 +13,8 @@ import numpy as np
 from unfreeze import progress
 from unfreeze.backend import thread_count
 from unfreeze.data.cache_size import open_store
+from unfreeze.data.items import Item, Source, SplitName
 from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, looks_like_photo, photo_size, resize
-from unfreeze.data.sources import Item, Source, SplitName
 from unfreeze.data.store import RowStore
 from unfreeze.data.threads import in_order
 from unfreeze.errors import PhotoError
@@ -41,6 +41,7 @@ class Photo:
         pixels_sha256: of the decoded pixels and their size, in hex; equal where two photos are the same picture.
         width: in pixels, the right way up.
         height: in pixels.
+        group: photos of one group never stand in two splits; None for a photo of its own.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Photo:
     pixels_sha256: str
     width: int
     height: int
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,9 @@ def hash_pixels(pixels: np.ndarray) -> str:
 
 
 def _photo(item: Item, sha256: str, pixels_sha256: str, width: int, height: int) -> Photo:
-    return Photo(item.path, item.file, item.label, item.split, item.stratum, sha256, pixels_sha256, width, height)
+    return Photo(
+        item.path, item.file, item.label, item.split, item.stratum, sha256, pixels_sha256, width, height, item.group
+    )
 
 
 def _note(photo: Photo) -> dict[str, str | int]:

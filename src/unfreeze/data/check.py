@@ -14,7 +14,7 @@ def check(data: str | Path, threads: int | None = None) -> dict[str, Any]:
     """Read and decode every file; count classes, bad files and photos that stand in several splits.
 
     Args:
-        data: a folder or the name of a data set.
+        data: as `open_source` takes it: a folder, a CSV, an archive, a URL, or the name of a data set.
         threads: that read and decode; by default one a core.
 
     Returns:

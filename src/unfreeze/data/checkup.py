@@ -109,10 +109,13 @@ def _emptied_classes(classes: Sequence[str], splits: Splits) -> list[str]:
     for split in ("train", "test"):
         there = {row.label for row in splits.rows if row.split == split}
         if emptied := [label for label in classes if label not in there]:
-            found.append(
-                f"No photo is left in {split} for the class {_names(emptied)}: equal ones stand in another "
-                "split, so they were left out. Remove the copies, or add photos."
+            grouped = any(photo.group is not None and photo.label in emptied for photo in splits.photos)
+            why = (
+                "others of their groups, or equal ones, stand in another split. Add photos of other groups."
+                if grouped
+                else "equal ones stand in another split, so they were left out. Remove the copies, or add photos."
             )
+            found.append(f"No photo is left in {split} for the class {_names(emptied)}: {why}")
     return found
 
 

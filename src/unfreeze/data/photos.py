@@ -1,5 +1,6 @@
 """Decoding and resizing: from a file's bytes to the pixels that a network sees."""
 
+import functools
 import io
 import re
 import threading
@@ -26,7 +27,7 @@ PHOTO_NAME = re.compile(
 """How photos' names end, among them kinds that are not read."""
 
 MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|BM....\0{4}|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avi|hei|mif)|P[1-6]\s",
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM....\0{4}|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(avi|hei|hev|mif|msf)|P[1-6]\s",
     re.DOTALL,
 )
 """How photos' contents begin."""
@@ -34,7 +35,8 @@ MAGIC = re.compile(
 MAGIC_BYTES = 12
 """Bytes of a file that `MAGIC` looks at, at most."""
 
-HEIC = re.compile(rb"....ftyp(hei|mif)", re.DOTALL)
+HEIC = re.compile(rb"....ftyp(hei|hev|mif|msf)", re.DOTALL)
+"""How HEIC begins, and some AVIF."""
 
 FILE_LIMIT = 8 * PIXEL_LIMIT
 """Largest file read, in bytes: four channels of 16 bits without compression."""
@@ -79,12 +81,12 @@ def decode(data: bytes, least_side: int = 0) -> np.ndarray:
         except Image.DecompressionBombError:
             raise PhotoError(f"has more than {PIXEL_LIMIT:,} pixels") from None
         except Exception as error:  # decoders raise nearly anything on damaged files
-            raise PhotoError(f"can't be decoded: {error or type(error).__name__}") from error
+            raise PhotoError(f"can't be decoded: {str(error).strip() or type(error).__name__}") from error
 
 
 def photo_size(data: bytes) -> tuple[int, int]:
     """Give width and height of a photo that `decode` accepts, in pixels and the right way up; decodes nothing."""
-    with _no_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _no_warnings(), _open(data) as image:
         turned = _orientation(image) >= 5
         return (image.height, image.width) if turned else (image.width, image.height)
 
@@ -128,7 +130,7 @@ def resize(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
 
 
 def _decode(data: bytes, least_side: int) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _open(data) as image:
         if image.width * image.height > PIXEL_LIMIT:
             raise PhotoError(f"has {image.width} x {image.height} pixels, more than {PIXEL_LIMIT:,}")
         is_jpeg = image.format in ("JPEG", "MPO")
@@ -138,6 +140,24 @@ def _decode(data: bytes, least_side: int) -> np.ndarray:
             pixels = _to_rgb(image)
         # After loading, because Pillow turns TIFFs itself and then drops the tag.
         return _turn(pixels, _orientation(image))
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read a file's header; nothing is decoded yet."""
+    formats = FORMATS
+    if HEIC.match(data):
+        _teach_heic()
+        formats += ("HEIF",)
+    return Image.open(io.BytesIO(data), formats=formats)
+
+
+@functools.cache
+def _teach_heic() -> None:
+    """Teach Pillow to read HEIC, when the first one comes; it turns those the right way up by itself."""
+    if "HEIF" not in Image.OPEN:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def _decode_jpeg(data: bytes, mode: str, least_side: int) -> np.ndarray | None:
@@ -157,8 +177,6 @@ def _decode_jpeg(data: bytes, mode: str, least_side: int) -> np.ndarray | None:
 
 
 def _why_unknown(data: bytes) -> str:
-    if HEIC.match(data):
-        return "is a HEIC photo, a kind that is not read; save it as JPEG"
     return "is damaged or incomplete" if MAGIC.match(data) else "is no photo, or of a kind that is not read"
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 from unfreeze.config import TEST_SHARE
 from unfreeze.data.carving import carve, in_order
 from unfreeze.data.catalog import Catalog, Photo
-from unfreeze.data.sources import SplitName
+from unfreeze.data.items import SplitName
 from unfreeze.errors import DataError
 from unfreeze.files import replace_text
 

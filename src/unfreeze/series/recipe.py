@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from unfreeze import config
 from unfreeze.config import Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
+from unfreeze.data.sources import NAMED
 from unfreeze.errors import RecipeError
 from unfreeze.files import replace_text
 from unfreeze.series.mistakes import described, parent_mistakes
@@ -155,8 +156,8 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[Experiment]) 
 
 
 def _findable(source: str | None) -> str | None:
-    """Give a folder's whole path, so that the recipe works from anywhere."""
-    return str(Path(source).resolve()) if source and Path(source).exists() else source
+    """Give the whole path of a folder or file, so that the recipe works from anywhere; links keep their names."""
+    return str(Path(source).absolute()) if source and source not in NAMED and Path(source).exists() else source
 
 
 def _as_written(experiment: Experiment) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def train(
     any of the three makes it one plain phase.
 
     Args:
-        data: a folder or the name of a data set.
+        data: a folder, a CSV, an archive, a URL, or the name of a data set.
         backbone: name of the pretrained network.
         fraction: share of each class's training photos, over 0 and at most 1.
         unfreeze: last N layers, a block's name, `all`, or 0 for feature extraction.

@@ -14,7 +14,8 @@ from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import Photo, pixel_store, scan
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.data.inputs import Pixels
-from unfreeze.data.sources import SplitName, open_source
+from unfreeze.data.items import SplitName
+from unfreeze.data.sources import open_source
 from unfreeze.data.splits import class_index
 from unfreeze.errors import DataError, UnfreezeError
 from unfreeze.features.any_model import CutError
