@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unfreeze.data.check import check
+    from unfreeze.inference.evaluate import evaluate
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "fit", "load", "plan", "run", "show", "train"]
+__all__ = ["check", "compare", "evaluate", "fit", "load", "plan", "run", "show", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
+    "evaluate": "unfreeze.inference.evaluate",
     "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
     "plan": "unfreeze.series.plan",

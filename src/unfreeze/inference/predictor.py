@@ -46,6 +46,11 @@ class Predictor:
     Args:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
 
+    Attributes:
+        classes: names, in the order of the model's outputs.
+        image_size: side of the photos that the model takes, in pixels.
+        resize: how photos are brought to that size.
+
     Raises:
         RunError: there is no finished run, or its files are damaged.
     """
@@ -58,7 +63,7 @@ class Predictor:
         try:
             self.classes: tuple[str, ...] = tuple(json.loads((self.run / "classes.json").read_text(encoding="utf-8")))
             config = yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))
-            self._size, self._resize = int(config["image_size"]), str(config["resize"])
+            self.image_size, self.resize = int(config["image_size"]), str(config["resize"])
             self._model: Any = keras.saving.load_model(self.run / "model.keras", compile=False, safe_mode=True)
             if self._model.output_shape[-1] != len(self.classes):
                 raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
@@ -101,7 +106,7 @@ class Predictor:
         Raises:
             PhotoError: it is no usable photo.
         """
-        return resize(decode(data, SPARE_PIXELS * self._size), self._size, self._resize)
+        return resize(decode(data, SPARE_PIXELS * self.image_size), self.image_size, self.resize)
 
     def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
