@@ -1,7 +1,7 @@
 """A finished run, put to use: photos in, classes with probabilities out."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from unfreeze.backend import load_keras
 from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
+from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import finished_run
 
 TOP = 5
@@ -38,6 +39,14 @@ class Prediction:
         """The prediction as `unfreeze predict --json` prints it."""
         top = [{"class": name, "probability": probability} for name, probability in self.top]
         return {"path": self.path, "top": top, "error": self.error}
+
+    def __str__(self) -> str:
+        """The prediction in one line."""
+        top = ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
+        return f"{self.path}: {self.error or top}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # a notebook's way to show what stands in a list
+        printer.text(str(self))
 
 
 class Predictor:
@@ -80,14 +89,32 @@ class Predictor:
         Raises:
             DataError: a folder holds no photo or can't be read.
         """
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = [file for path in given for file in _files(Path(path))]
-        predictions = []
-        with progress.task("Predicting", len(files)) as advance:
-            for start in range(0, len(files), BATCH):
-                predictions += self._predict_files(files[start : start + BATCH], top)
-                advance(len(predictions) - start)
-        return predictions
+        return self._predict(paths, top, self.probabilities)
+
+    def embeddings(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> Embeddings:
+        """Predict photos and keep what the model's head takes in: the pooled features of its backbone.
+
+        Args:
+            paths: as for `predict`.
+            top: likeliest classes to give for each photo.
+
+        Raises:
+            DataError: a folder holds no photo or can't be read.
+        """
+        import keras
+
+        pooled = self._model.get_layer("pooling").output
+        both: Any = keras.Model(self._model.input, [self._model.output, pooled])
+        vectors = [np.empty((0, pooled.shape[-1]), np.float32)]
+
+        def probabilities(pixels: np.ndarray) -> np.ndarray:
+            rows, features = both.predict(pixels, batch_size=BATCH, verbose=0)
+            vectors.append(features)
+            return rows
+
+        predictions = self._predict(paths, top, probabilities)
+        paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
+        return Embeddings(np.concatenate(vectors), paths_read, tuple(predictions))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Predict photos that are decoded and resized.
@@ -108,7 +135,21 @@ class Predictor:
         """
         return resize(decode(data, SPARE_PIXELS * self.image_size), self.image_size, self.resize)
 
-    def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
+    def _predict(
+        self, paths: str | Path | Iterable[str | Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
+    ) -> list[Prediction]:
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        files = [file for path in given for file in _files(Path(path))]
+        predictions = []
+        with progress.task("Predicting", len(files)) as advance:
+            for start in range(0, len(files), BATCH):
+                predictions += self._predict_files(files[start : start + BATCH], top, probabilities)
+                advance(len(predictions) - start)
+        return predictions
+
+    def _predict_files(
+        self, files: Sequence[Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
+    ) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
         errors: dict[int, str] = {}
         for number, file in enumerate(files):
@@ -116,7 +157,7 @@ class Predictor:
                 pixels[number] = self.pixels(read_file(file))
             except PhotoError as error:
                 errors[number] = str(error)
-        rows = iter(self.probabilities(np.stack(list(pixels.values()))) if pixels else ())
+        rows = iter(probabilities(np.stack(list(pixels.values()))) if pixels else ())
         return [
             Prediction(str(file), (), errors[number]) if number in errors else self._top(file, next(rows), top)
             for number, file in enumerate(files)
