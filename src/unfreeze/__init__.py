@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
     from unfreeze.series.train import train
+    from unfreeze.series.views import show_views
     from unfreeze.training.fit import fit
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "evaluate", "fit", "load", "plan", "run", "show", "train"]
+__all__ = ["check", "compare", "evaluate", "fit", "load", "plan", "run", "show", "show_views", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
@@ -35,6 +36,7 @@ _HOMES = {
     "plan": "unfreeze.series.plan",
     "run": "unfreeze.series.run",
     "show": "unfreeze.inference.show",
+    "show_views": "unfreeze.series.views",
     "train": "unfreeze.series.train",
 }
 

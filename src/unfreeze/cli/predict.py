@@ -14,7 +14,7 @@ from unfreeze.cli.screen import screen
 
 def _npz(out: Path | None) -> Path | None:
     if out is not None and out.suffix != ".npz":
-        raise typer.BadParameter(f"feature vectors are written as npz: give {out.with_suffix('.npz').name} or the like.")
+        raise typer.BadParameter(f"feature vectors are written as .npz: give {out.with_suffix('.npz').name}.")
     return out
 
 

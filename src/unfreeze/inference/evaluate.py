@@ -17,7 +17,7 @@ from unfreeze.data.splits import class_index
 from unfreeze.errors import DataError
 from unfreeze.evaluation.metrics import Metrics
 from unfreeze.evaluation.metrics import evaluate as measure
-from unfreeze.inference.own_photos import OwnPhotos, own_photos
+from unfreeze.inference.own_photos import own_photos
 from unfreeze.inference.predictor import Predictor
 from unfreeze.notebook import preformatted
 from unfreeze.report.wording import percent, percent_range
@@ -94,15 +94,17 @@ class Evaluation:
     def _about_training(self) -> list[str]:
         lines = []
         if self.trained_on is None:
-            lines.append("The run's splits.csv is missing, so it can't be told whether it was trained on these photos.")
-        if self.trained_on:
-            others = f"On the other {self.unseen.n:,}: {_accuracy(self.unseen)}." if self.unseen else "There are no others."
+            lines.append("The run's splits.csv is missing, so it is not known if it was trained on these photos.")
+        elif self.trained_on:
+            others = (
+                f"on the other {self.unseen.n:,}: {_accuracy(self.unseen)}" if self.unseen else "there are no others"
+            )
             lines.append(
-                f"WARNING: the run was trained or validated on {self.trained_on:,} of these photos; figures on them say "
-                f"nothing about new ones. {others}"
+                f"WARNING: the run was trained or validated on {self.trained_on:,} of these photos, so figures on them "
+                f"say nothing about new ones; {others}."
             )
         if self.own_test:
-            lines.append(f"{self.own_test:,} are the run's own test photos: this read is on record in test_reads.jsonl.")
+            lines.append(f"{self.own_test:,} are the run's own test photos; test_reads.jsonl has this read on record.")
         return lines
 
     def _repr_html_(self) -> str:

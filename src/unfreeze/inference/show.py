@@ -46,6 +46,9 @@ class Shown:
         keys = ("path", "label", "predicted", "probability")
         return {"photos": [{key: getattr(photo, key) for key in keys} for photo in self.photos]}
 
+    def _repr_png_(self) -> bytes:
+        return self.picture._repr_png_()
+
 
 class _Candidate(NamedTuple):
     """A photo that may be drawn: where it lies in its data set and on this machine."""
