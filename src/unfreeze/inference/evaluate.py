@@ -19,11 +19,10 @@ from unfreeze.evaluation.metrics import Metrics
 from unfreeze.evaluation.metrics import evaluate as measure
 from unfreeze.inference.own_photos import own_photos
 from unfreeze.inference.predictor import Predictor
-from unfreeze.notebook import preformatted
 from unfreeze.report.wording import percent, percent_range
+from unfreeze.text import SHOWN, listed, preformatted
 
 SPLITS = ("train", "val", "test")
-SHOWN = 10
 AT_ONCE = 128
 
 
@@ -84,11 +83,7 @@ class Evaluation:
                 f"Left out of these figures: {sum(self.unknown.values()):,} photos of classes that the model does not "
                 f"know ({counts})."
             )
-        if self.bad:
-            lines.append(f"{len(self.bad)} files can't be used:")
-            lines += [f"  {file.path}: {file.reason}" for file in self.bad[:SHOWN]]
-        if len(self.bad) > SHOWN:
-            lines.append(f"  and {len(self.bad) - SHOWN:,} more (all with --json, or in `bad`)")
+        lines += listed(f"{len(self.bad)} files can't be used", [f"{file.path}: {file.reason}" for file in self.bad])
         return "\n".join([*lines, *self._about_training()])
 
     def _about_training(self) -> list[str]:

@@ -31,5 +31,6 @@ def view_gallery(photo: NDArray[np.uint8], views: Sequence[NDArray[np.uint8]], p
         axes = picture.add_subplot(rows, columns, place)
         axes.imshow(pixels)
         axes.set_title(name, fontsize=TEXT, color=GREY, loc="left")
-        axes.set_axis_off()
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
     return picture
