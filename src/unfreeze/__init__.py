@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from unfreeze.report.compare import compare
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
+    from unfreeze.series.show_views import show_views
     from unfreeze.series.train import train
-    from unfreeze.series.views import show_views
     from unfreeze.training.fit import fit
 
 __version__ = "0.1.0"
@@ -36,7 +36,7 @@ _HOMES = {
     "plan": "unfreeze.series.plan",
     "run": "unfreeze.series.run",
     "show": "unfreeze.inference.show",
-    "show_views": "unfreeze.series.views",
+    "show_views": "unfreeze.series.show_views",
     "train": "unfreeze.series.train",
 }
 

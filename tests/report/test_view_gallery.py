@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_series import cut_off, words
 
-from unfreeze.report.views import view_gallery
+from unfreeze.report.view_gallery import view_gallery
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 20])

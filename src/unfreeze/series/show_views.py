@@ -15,7 +15,7 @@ from unfreeze.inference.finished import finished_run
 from unfreeze.inference.predictor import read_file
 from unfreeze.report.pictures import save_picture
 from unfreeze.report.style import Picture
-from unfreeze.report.views import view_gallery
+from unfreeze.report.view_gallery import view_gallery
 from unfreeze.series.folders import RunFolder
 from unfreeze.series.lineage import read_settings
 from unfreeze.series.recipe import read_recipe, resolve, shipped_recipes
