@@ -110,8 +110,8 @@ def test_photos_that_the_run_was_trained_on_are_said_and_the_others_measured(run
     assert found.to_json()["unseen"]["accuracy"] == own["accuracy"]
     warning, on_record = str(found).splitlines()[-2:]
     assert warning.startswith(
-        "WARNING: the run was trained or validated on 60 of these photos, so figures on them say nothing about new "
-        f"ones; on the other 20: accuracy {own['accuracy']:.1%} ("
+        "WARNING: 60 of these photos are the run's own training and validation photos; figures on them say nothing "
+        f"about new ones; on the other 20: accuracy {own['accuracy']:.1%} ("
     )
     assert on_record == "20 are the run's own test photos; test_reads.jsonl has this read on record."
     assert [(read["why"], read["runs"], read["photos"]) for read in reads(run)[1:]] == [

@@ -17,13 +17,13 @@ from unfreeze.data.splits import class_index
 from unfreeze.errors import DataError
 from unfreeze.evaluation.metrics import Metrics
 from unfreeze.evaluation.metrics import evaluate as measure
-from unfreeze.inference.own_photos import own_photos
+from unfreeze.inference.own_photos import SPLITS, own_photos
 from unfreeze.inference.predictor import Predictor
 from unfreeze.report.wording import percent, percent_range
 from unfreeze.text import SHOWN, listed, preformatted
 
-SPLITS = ("train", "val", "test")
 AT_ONCE = 128
+"""Photos in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Evaluation:
         metrics: the figures.
         unknown: photos of classes that the model does not know, counted by class. They are in no figure.
         bad: files that can't be used.
-        trained_on: how many of the photos, known by their content, the run's series trained or validated on; None
-            where its `splits.csv` is missing.
+        trained_on: how many of the photos, known by their content, are in the training and validation splits of the
+            run's series, of which the run may have used a fraction; None where its `splits.csv` is missing.
         unseen: the figures of the other photos alone; None where those are none or all.
         own_test: how many of the photos are the run's own test photos; reading them is on record.
     """
@@ -95,8 +95,8 @@ class Evaluation:
                 f"on the other {self.unseen.n:,}: {_accuracy(self.unseen)}" if self.unseen else "there are no others"
             )
             lines.append(
-                f"WARNING: the run was trained or validated on {self.trained_on:,} of these photos, so figures on them "
-                f"say nothing about new ones; {others}."
+                f"WARNING: {self.trained_on:,} of these photos are the run's own training and validation photos; "
+                f"figures on them say nothing about new ones; {others}."
             )
         if self.own_test:
             lines.append(f"{self.own_test:,} are the run's own test photos; test_reads.jsonl has this read on record.")

@@ -10,6 +10,9 @@ from unfreeze.data.splits import SplitRow, read_splits
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.inference.finished import finished_run
 
+SPLITS = ("train", "val", "test")
+"""What a person may ask for."""
+
 
 @dataclass(frozen=True)
 class OwnPhotos:
@@ -30,7 +33,7 @@ class OwnPhotos:
     validated_on_test: bool
 
     def fitted(self) -> set[str]:
-        """Give the hashes of the photos that the series trained or validated on."""
+        """Give the hashes of the photos that chose the series' weights: those of training and validation."""
         splits = {"train", "val", "test"} if self.validated_on_test else {"train", "val"}
         return {row.sha256 for row in self.rows if row.split in splits}
 

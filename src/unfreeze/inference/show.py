@@ -13,13 +13,12 @@ import numpy as np
 from unfreeze.data.photos import decode
 from unfreeze.data.sources import open_source
 from unfreeze.errors import DataError, PhotoError, RunError
-from unfreeze.inference.own_photos import OwnPhotos, own_photos
+from unfreeze.inference.own_photos import SPLITS, OwnPhotos, own_photos
 from unfreeze.inference.predictor import Predictor, read_file
 from unfreeze.report.gallery import PredictedPhoto, gallery
 from unfreeze.report.pictures import save_picture
 from unfreeze.report.style import Picture
 
-SPLITS = ("train", "val", "test")
 LARGEST_SIDE = 512
 
 
