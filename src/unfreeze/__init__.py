@@ -13,26 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unfreeze.data.check import check
+    from unfreeze.inference.evaluate import evaluate
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
+    from unfreeze.series.show_views import show_views
     from unfreeze.series.train import train
     from unfreeze.training.fit import fit
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "fit", "load", "plan", "run", "show", "train"]
+__all__ = ["check", "compare", "evaluate", "fit", "load", "plan", "run", "show", "show_views", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
+    "evaluate": "unfreeze.inference.evaluate",
     "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
     "plan": "unfreeze.series.plan",
     "run": "unfreeze.series.run",
     "show": "unfreeze.inference.show",
+    "show_views": "unfreeze.series.show_views",
     "train": "unfreeze.series.train",
 }
 

@@ -14,6 +14,7 @@ import unfreeze.cli.verbs  # (registers them)
 from tests.cli.conftest import refused
 from unfreeze.backend import thread_count
 from unfreeze.cli.app import Terminated, app
+from unfreeze.data.check import Check
 from unfreeze.errors import DataError
 
 VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
@@ -69,6 +70,7 @@ def test_the_version(call, arguments):
         (["train", "photos", "--epochs", "many"], "Invalid value for '--epochs'"),
         (["check", "photos", "--threads", "0"], "Invalid value for '--threads'"),
         (["show", "run", "--out", "x.jpg"], "pictures are written as PNG: give x.png or the like."),
+        (["views", "run", "a.jpg", "--out", "x.pdf"], "pictures are written as PNG: give x.png or the like."),
         (["show", "run", "--count", "0"], "Invalid value for '--count'"),
     ],
 )
@@ -121,8 +123,8 @@ def test_an_interrupt(call, failing, error, code, message):
 
 
 def test_options_count_before_and_behind_the_verb_and_for_one_call_only(call, monkeypatch):
-    found = {"images": 1, "classes": {"a": 1}, "splits": {"train": 1}, "bad": [], "twins": [], "notice": "Notice."}
-    monkeypatch.setattr(unfreeze, "check", lambda data: {**found, "problems": []}, raising=False)
+    found = Check("photos", 1, {"a": 1}, {"train": 1}, (), (), (), (9, 9), (9, 9), "Notice.", ())
+    monkeypatch.setattr(unfreeze, "check", lambda data: found, raising=False)
     assert call("check", "photos", "--json").json["images"] == 1
     assert call("--json", "check", "photos").json["images"] == 1
     assert call("check", "photos").stdout.startswith("Notice.\n1 usable photos of 1 classes\n")

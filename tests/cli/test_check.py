@@ -52,7 +52,7 @@ def test_long_lists_are_cut(call, solar_cells, tmp_path):
     lines = call("check", tmp_path).stdout.splitlines()
     assert "  a/09.jpg: is empty" in lines
     assert "  a/10.jpg: is empty" not in lines
-    assert "  and 3 more (all with --json)" in lines
+    assert "  and 3 more (all with --json, or in the fields)" in lines
     assert lines[lines.index("A run would stop:") + 1].startswith(
         "  13 of 14 files (92.9%) can't be used, more than 5%"
     )

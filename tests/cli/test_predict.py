@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import unfreeze
@@ -68,6 +69,28 @@ def test_text(call, run, photos, predictor):
     assert finished.stdout == f"{photos[0]}: {top}\n"
     finished = call("predict", run, photos[2])
     assert (finished.code, finished.stdout) == (1, f"{photos[2]}: is not there\n")
+
+
+@pytest.mark.usefixtures("loaded")
+def test_embeddings(call, run, photos, tmp_path):
+    out = tmp_path / "new" / "x.npz"
+    finished = call("predict", run, *photos, "--embeddings", out)
+    assert finished.code == 1  # two files could not be predicted
+    said = f"Feature vectors of the 2 photos that could be read, 1,280 numbers each: {out}"
+    assert finished.stdout.splitlines()[4:] == [said]
+    with np.load(out, allow_pickle=False) as saved:
+        assert saved["embeddings"].shape == (2, 1280)
+        assert saved["paths"].tolist() == [str(photos[0]), str(tmp_path / "folder" / "deep" / "good.png")]
+    finished = call("predict", run, photos[0], "--embeddings", out, "--json")
+    assert (finished.code, len(finished.json)) == (0, 1)
+    assert finished.stderr == said.replace("the 2 photos", "the 1 photos") + "\n"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_embeddings_are_npz(call, run, photos, tmp_path):
+    finished = call("predict", run, photos[0], "--embeddings", tmp_path / "x.csv")
+    assert (finished.code, finished.stdout) == (2, "")
+    assert "feature vectors are written as .npz" in " ".join(finished.stderr.split())
 
 
 @pytest.mark.usefixtures("loaded")

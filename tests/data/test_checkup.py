@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from unfreeze.data.catalog import BadFile, Catalog, Photo
-from unfreeze.data.checkup import check, ensure_usable, problems
+from unfreeze.data.check import describe
+from unfreeze.data.checkup import ensure_usable, problems
 from unfreeze.data.items import SplitName
 from unfreeze.data.splits import split
 from unfreeze.errors import DataError
@@ -137,9 +138,10 @@ def test_check_gives_the_contracts_document() -> None:
     copy = dataclasses.replace(photos_of("plum", 1, "test", 91)[0], pixels_sha256="test/plum/0.jpg")
     bad = [BadFile("train/x.txt", "is no photo", False)]
     catalog = catalog_of(GOOD.photos, [*twins, copy], bad=bad)
-    found = check(catalog, split(catalog, 0.2, 0))
-    assert json.loads(json.dumps(found)) == found
-    assert {key: found[key] for key in ("images", "classes", "splits", "bad", "twins")} == {
+    found = describe(catalog, split(catalog, 0.2, 0))
+    document = found.to_json()
+    assert json.loads(json.dumps(document)) == document
+    assert {key: document[key] for key in ("images", "classes", "splits", "bad", "twins")} == {
         "images": 29,
         "classes": {"pear": 15, "plum": 14},
         "splits": {"train": 16, "val": 4, "test": 7, "left_out": 2},
@@ -151,13 +153,13 @@ def test_check_gives_the_contracts_document() -> None:
             }
         ],
     }
-    assert found["duplicates"] == [["test/plum/0.jpg", "test/plum/91.jpg"]]
-    assert (found["smallest"], found["largest"]) == ([55, 30], [57, 30])
-    assert found["problems"] == []
+    assert document["duplicates"] == [["test/plum/0.jpg", "test/plum/91.jpg"]]
+    assert (document["smallest"], document["largest"]) == ([55, 30], [57, 30])
+    assert document["problems"] == []
 
 
 def test_check_works_on_an_unusable_data_set() -> None:
     catalog = catalog_of(bad=bad_files(1), classes=["pear"])
-    found = check(catalog, split(catalog, 0.15, 0))
-    assert (found["images"], found["classes"], found["smallest"]) == (0, {"pear": 0}, None)
-    assert found["problems"] == ["None of its 1 files is a usable photo: pear/bad0.jpg is empty."]
+    found = describe(catalog, split(catalog, 0.15, 0))
+    assert (found.images, found.classes, found.smallest) == (0, {"pear": 0}, None)
+    assert found.to_json()["problems"] == ["None of its 1 files is a usable photo: pear/bad0.jpg is empty."]

@@ -148,3 +148,13 @@ def test_a_model_with_code_in_it_is_refused(series, tmp_path):
     keras.Model(photo, keras.layers.Lambda(lambda x: x[:, 0, 0, :2])(photo)).save(run / "model.keras")
     with pytest.raises(RunError, match=r"can't be loaded \((.|\n)*Lambda"):
         unfreeze.load(run)
+
+
+def test_a_notebook_shows_predictions_in_a_list_in_words():
+    class Printer:
+        text = staticmethod(lambda words: shown.append(words))
+
+    shown: list[str] = []
+    for prediction in (Prediction("a.jpg", (("pizza", 0.93), ("sushi", 0.07))), Prediction("b.jpg", (), "is empty")):
+        prediction._repr_pretty_(Printer, cycle=False)
+    assert shown == ["a.jpg: pizza 93.0%, sushi 7.0%", "b.jpg: is empty"]

@@ -156,6 +156,7 @@ def test_the_picture_is_written_where_it_is_wanted(run, tmp_path, monkeypatch):
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.shape[1] > 2 * pixels.shape[0]  # three side by side
     assert pixels.std() > 20
+    assert shown._repr_png_() == file.read_bytes()
     assert shown.to_json() == {
         "photos": [
             {"path": each.path, "label": each.label, "predicted": each.predicted, "probability": each.probability}

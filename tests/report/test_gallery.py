@@ -44,6 +44,12 @@ def test_any_number_fits(count):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_a_large_gallery_is_square():
+    picture = gallery([photo()] * 100)
+    lefts = {round(axes.get_position().x0, 3) for axes in picture.axes}
+    assert (len(picture.axes), len(lefts)) == (100, 10)
+
+
 def test_the_signs_are_in_the_font(recwarn):
     words(gallery([photo(), photo(predicted="dog")]))
     assert not recwarn.list

@@ -1,11 +1,12 @@
 """The comparison in words: what a pipe gets, and what a narrow terminal shows."""
 
 import io
+import re
 
 from made_series import Made
 from rich.console import Console
 
-from unfreeze.report.table import comparison_table, plain_table
+from unfreeze.report.table import comparison_table, html_table, plain_table
 
 
 def shown(results, width: int) -> str:
@@ -77,3 +78,14 @@ def test_names_are_no_markup(make_series):
 def test_wide_letters_keep_columns_aligned(make_series):
     lines = plain_table(make_series(Made("寿司"), Made("sushi"))).splitlines()
     assert lines[1].index("feature") == lines[2].index("feature") - 2  # two letters, each two columns wide
+
+
+def test_a_notebook_shows_the_same_words(make_series):
+    results = make_series(*FIVE[1:], Made("<b>"), n=1000)
+    text = html_table(results)
+    assert results._repr_html_() == text
+    cells = re.findall("<t[hd]>(.*?)</t[hd]>", text)
+    table, notes = plain_table(results).split("\n\n")
+    assert " ".join(cells).replace("&lt;b&gt;", "<b>").split() == table.split()
+    assert text.endswith(f"</table><p>{notes.replace(chr(10), '<br>')}</p>")
+    assert "<b>" not in text

@@ -26,3 +26,10 @@ SetOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Throw away what DIR holds of this and start over.")]
 AllowBadOption = Annotated[bool, typer.Option("--allow-bad", help="Go on even if many files can't be used.")]
+
+
+def png(out: Path) -> Path:
+    """Refuse a picture's path that does not say PNG."""
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"pictures are written as PNG: give {out.with_suffix('.png').name} or the like.")
+    return out

@@ -7,14 +7,8 @@ import typer
 
 import unfreeze
 from unfreeze.cli.app import print_json, verb
-from unfreeze.cli.options import RunArgument
+from unfreeze.cli.options import RunArgument, png
 from unfreeze.cli.screen import screen
-
-
-def _png(out: Path) -> Path:
-    if out.suffix.lower() != ".png":
-        raise typer.BadParameter(f"pictures are written as PNG: give {out.with_suffix('.png').name} or the like.")
-    return out
 
 
 @verb(example="unfreeze show runs/demo/experiments/model_4/seed-0 --class defective --count 6 --out photos.png")
@@ -26,7 +20,7 @@ def show(
     ] = None,
     label: Annotated[str | None, typer.Option("--class", metavar="NAME", help="Photos of this class alone.")] = None,
     count: Annotated[int, typer.Option("--count", metavar="K", min=1, help="How many photos.")] = 1,
-    out: Annotated[Path, typer.Option("--out", metavar="x.png", callback=_png, help="The picture to write.")] = Path(
+    out: Annotated[Path, typer.Option("--out", metavar="x.png", callback=png, help="The picture to write.")] = Path(
         "show.png"
     ),
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw the same photos again.")] = None,

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from unfreeze.config import BAD_FILES_LIMIT
 from unfreeze.data.catalog import BadFile, Catalog
@@ -40,31 +39,6 @@ def problems(catalog: Catalog, splits: Splits | None, allow_bad: bool = False) -
         found.append(f"It has only the class {names}: at least two are needed, each in a folder of its own.")
     found += _class_problems(catalog, splits)
     return found
-
-
-def check(catalog: Catalog, splits: Splits) -> dict[str, Any]:
-    """Describe a data set for `unfreeze check`, in the shape that its `--json` prints.
-
-    Returns:
-        Plain data. Beside what the contract has: equal photos within a split, width and height of the
-        smallest and the largest photo, the notice, and what stands against training.
-    """
-    photos = catalog.photos
-    labels = Counter(photo.label for photo in photos)
-    sizes = sorted((photo.width * photo.height, photo.width, photo.height) for photo in photos)
-    return {
-        "name": catalog.source_name,
-        "images": len(photos),
-        "classes": {label: labels[label] for label in catalog.classes},
-        "splits": splits.counts(),
-        "bad": [{"path": file.path, "reason": file.reason} for file in catalog.bad],
-        "twins": [{"paths": list(twin.paths), "splits": list(twin.splits)} for twin in splits.twins],
-        "duplicates": _duplicates(catalog, splits),
-        "smallest": list(sizes[0][1:]) if sizes else None,
-        "largest": list(sizes[-1][1:]) if sizes else None,
-        "notice": catalog.notice,
-        "problems": problems(catalog, splits),
-    }
 
 
 def _too_many_bad(bad: Sequence[BadFile], usable: int) -> list[str]:
@@ -117,15 +91,6 @@ def _emptied_classes(classes: Sequence[str], splits: Splits) -> list[str]:
             )
             found.append(f"No photo is left in {split} for the class {_names(emptied)}: {why}")
     return found
-
-
-def _duplicates(catalog: Catalog, splits: Splits) -> list[list[str]]:
-    """List photos of equal pixels that are used in the same split."""
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row, photo in zip(splits.rows, splits.photos, strict=True):
-        if row.split != "left_out":
-            groups[row.split, photo.pixels_sha256].append(row.path)
-    return [paths for paths in groups.values() if len(paths) > 1]
 
 
 def _first(bad: Sequence[BadFile]) -> str:

@@ -1,7 +1,7 @@
 """A finished run, put to use: photos in, classes with probabilities out."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from unfreeze.backend import load_keras
 from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
+from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import finished_run
 
 TOP = 5
@@ -39,12 +40,25 @@ class Prediction:
         top = [{"class": name, "probability": probability} for name, probability in self.top]
         return {"path": self.path, "top": top, "error": self.error}
 
+    def __str__(self) -> str:
+        """The prediction in one line."""
+        top = ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
+        return f"{self.path}: {self.error or top}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # a notebook's way to show what stands in a list
+        printer.text(str(self))
+
 
 class Predictor:
     """A trained model with its class names and the way it wants its photos.
 
     Args:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
+
+    Attributes:
+        classes: names, in the order of the model's outputs.
+        image_size: side of the photos that the model takes, in pixels.
+        resize: how photos are brought to that size.
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
@@ -58,7 +72,7 @@ class Predictor:
         try:
             self.classes: tuple[str, ...] = tuple(json.loads((self.run / "classes.json").read_text(encoding="utf-8")))
             config = yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))
-            self._size, self._resize = int(config["image_size"]), str(config["resize"])
+            self.image_size, self.resize = int(config["image_size"]), str(config["resize"])
             self._model: Any = keras.saving.load_model(self.run / "model.keras", compile=False, safe_mode=True)
             if self._model.output_shape[-1] != len(self.classes):
                 raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
@@ -75,14 +89,32 @@ class Predictor:
         Raises:
             DataError: a folder holds no photo or can't be read.
         """
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        files = [file for path in given for file in _files(Path(path))]
-        predictions = []
-        with progress.task("Predicting", len(files)) as advance:
-            for start in range(0, len(files), BATCH):
-                predictions += self._predict_files(files[start : start + BATCH], top)
-                advance(len(predictions) - start)
-        return predictions
+        return self._predict(paths, top, self.probabilities)
+
+    def embeddings(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> Embeddings:
+        """Predict photos and keep what the model's head takes in: the pooled features of its backbone.
+
+        Args:
+            paths: as for `predict`.
+            top: likeliest classes to give for each photo.
+
+        Raises:
+            DataError: a folder holds no photo or can't be read.
+        """
+        import keras
+
+        pooled = self._model.get_layer("pooling").output
+        both: Any = keras.Model(self._model.input, [self._model.output, pooled])
+        vectors = [np.empty((0, pooled.shape[-1]), np.float32)]
+
+        def probabilities(pixels: np.ndarray) -> np.ndarray:
+            rows, features = both.predict(pixels, batch_size=BATCH, verbose=0)
+            vectors.append(features)
+            return rows
+
+        predictions = self._predict(paths, top, probabilities)
+        paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
+        return Embeddings(np.concatenate(vectors), paths_read, tuple(predictions))
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Predict photos that are decoded and resized.
@@ -101,9 +133,23 @@ class Predictor:
         Raises:
             PhotoError: it is no usable photo.
         """
-        return resize(decode(data, SPARE_PIXELS * self._size), self._size, self._resize)
+        return resize(decode(data, SPARE_PIXELS * self.image_size), self.image_size, self.resize)
 
-    def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
+    def _predict(
+        self, paths: str | Path | Iterable[str | Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
+    ) -> list[Prediction]:
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        files = [file for path in given for file in _files(Path(path))]
+        predictions = []
+        with progress.task("Predicting", len(files)) as advance:
+            for start in range(0, len(files), BATCH):
+                predictions += self._predict_files(files[start : start + BATCH], top, probabilities)
+                advance(len(predictions) - start)
+        return predictions
+
+    def _predict_files(
+        self, files: Sequence[Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
+    ) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
         errors: dict[int, str] = {}
         for number, file in enumerate(files):
@@ -111,7 +157,7 @@ class Predictor:
                 pixels[number] = self.pixels(read_file(file))
             except PhotoError as error:
                 errors[number] = str(error)
-        rows = iter(self.probabilities(np.stack(list(pixels.values()))) if pixels else ())
+        rows = iter(probabilities(np.stack(list(pixels.values()))) if pixels else ())
         return [
             Prediction(str(file), (), errors[number]) if number in errors else self._top(file, next(rows), top)
             for number, file in enumerate(files)

@@ -9,20 +9,16 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import yaml
 
 from unfreeze.data.photos import decode
 from unfreeze.data.sources import open_source
-from unfreeze.data.splits import SplitRow, read_splits
-from unfreeze.data.test_reads import record_test_read
 from unfreeze.errors import DataError, PhotoError, RunError
-from unfreeze.inference.finished import finished_run
+from unfreeze.inference.own_photos import SPLITS, OwnPhotos, own_photos
 from unfreeze.inference.predictor import Predictor, read_file
 from unfreeze.report.gallery import PredictedPhoto, gallery
 from unfreeze.report.pictures import save_picture
 from unfreeze.report.style import Picture
 
-SPLITS = ("train", "val", "test")
 LARGEST_SIDE = 512
 
 
@@ -48,6 +44,9 @@ class Shown:
         """The photos as `unfreeze show --json` prints them."""
         keys = ("path", "label", "predicted", "probability")
         return {"photos": [{key: getattr(photo, key) for key in keys} for photo in self.photos]}
+
+    def _repr_png_(self) -> bytes:
+        return self.picture._repr_png_()
 
 
 class _Candidate(NamedTuple):
@@ -92,36 +91,29 @@ def show(
     """
     if split not in SPLITS:
         raise DataError(f"There is no split {split}; there are {', '.join(SPLITS)}.")
-    run = finished_run(run).resolve()
-    out = run.parents[2] if len(run.parents) > 2 else run
-    rows = read_splits(out / "splits.csv") if (out / "splits.csv").is_file() else ()
-    everything = _own_photos(out, rows) if data is None else _other_photos(data)
+    own = own_photos(run)
+    everything = _own_photos(own) if data is None else _other_photos(data)
     wanted = _of_class(_of_split(everything, split), label, split)
     random.Random(seed).shuffle(wanted)
-    predictor = Predictor(run)
+    predictor = Predictor(own.run)
     drawn = _read(predictor, wanted, count)
-    _record(out, run, rows, drawn)
+    own.record_read("unfreeze show", [photo.sha256 for photo in drawn])
     photos = _predict(predictor, drawn)
     return Shown(tuple(photos), gallery(photos))
 
 
-def _own_photos(out: Path, rows: Sequence[SplitRow]) -> list[_Candidate]:
-    try:
-        data = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["data"]
-        source, validated_on_test = str(data["source"]), data["validation"] == "test"
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        rows, source, validated_on_test = (), "", False
-    if not rows:
+def _own_photos(own: OwnPhotos) -> list[_Candidate]:
+    if not own.rows or own.source is None:
         raise RunError(
-            f"{out} does not say which photos the run was trained on: its recipe.yaml or splits.csv is missing or "
+            f"{own.out} does not say which photos the run was trained on: its recipe.yaml or splits.csv is missing or "
             "damaged. Name a data set with --data."
         )
-    root = open_source(source).root
-    own = [_Candidate(row.path, row.label, row.split, root / row.path) for row in rows]
-    if not validated_on_test:
-        return own
-    test = [candidate for candidate in own if candidate.split == "test"]
-    return [candidate for candidate in own if candidate.split != "val"] + [each._replace(split="val") for each in test]
+    root = open_source(own.source).root
+    photos = [_Candidate(row.path, row.label, row.split, root / row.path) for row in own.rows]
+    if not own.validated_on_test:
+        return photos
+    test = [photo for photo in photos if photo.split == "test"]
+    return [photo for photo in photos if photo.split != "val"] + [photo._replace(split="val") for photo in test]
 
 
 def _other_photos(data: str | Path) -> list[_Candidate]:
@@ -162,14 +154,6 @@ def _read(predictor: Predictor, candidates: Sequence[_Candidate], count: int) ->
     if not drawn:
         raise DataError(f"None of the {len(candidates)} photos can be read: {reason}.")
     return drawn
-
-
-def _record(out: Path, run: Path, rows: Sequence[SplitRow], drawn: Sequence[_Drawn]) -> None:
-    """Record the test photos among those drawn; known by their content, since any data set may hold copies of them."""
-    test = {row.sha256 for row in rows if row.split == "test"}
-    seen = sum(photo.sha256 in test for photo in drawn)
-    if seen:
-        record_test_read(out / "test_reads.jsonl", "unfreeze show", [run.relative_to(out).as_posix()], seen)
 
 
 def _predict(predictor: Predictor, drawn: Sequence[_Drawn]) -> list[PredictedPhoto]:

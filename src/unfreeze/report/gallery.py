@@ -44,7 +44,7 @@ def gallery(photos: Sequence[PredictedPhoto]) -> Picture:
     """
     side = _SIDE if len(photos) > 1 else _SINGLE_SIDE
     tallest = max(_height(photo, side) for photo in photos)
-    columns = min(len(photos), 3 if len(photos) <= 9 else 5)
+    columns = min(len(photos), 3 if len(photos) <= 9 else max(5, math.isqrt(len(photos) - 1) + 1))
     rows = math.ceil(len(photos) / columns)
     right = sum(photo.label == photo.predicted for photo in photos)
     picture = Picture(

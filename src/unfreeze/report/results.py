@@ -125,6 +125,11 @@ class Results:
     seconds: SeriesSeconds
     out: Path
 
+    def _repr_html_(self) -> str:
+        from unfreeze.report.table import html_table  # which imports this module
+
+        return html_table(self)
+
 
 def load_results(out: Path) -> Results:
     """Read `results.json` of a series' folder.

@@ -1,5 +1,6 @@
-"""The experiments of a series in one table, for a terminal and for a pipe."""
+"""The experiments of a series in one table, for a terminal, a pipe and a notebook."""
 
+import html
 from typing import TYPE_CHECKING
 
 from unfreeze.report.results import Dataset, Results
@@ -53,6 +54,15 @@ def comparison_table(results: Results) -> "Table":
     for summary in summarize(results):
         table.add_row(*(Text(cell) for cell in _cells(summary)))
     return table
+
+
+def html_table(results: Results) -> str:
+    """The comparison as an HTML table, footnotes below, for a notebook."""
+    head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
+    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(summary)) for summary in summarize(results)]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    notes = "<br>".join(html.escape(note) for note in footnotes(results))
+    return f"<table><tr>{head}</tr>{body}</table><p>{notes}</p>"
 
 
 def footnotes(results: Results) -> list[str]:

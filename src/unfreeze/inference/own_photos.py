@@ -1,0 +1,75 @@
+"""Which photos a finished run was trained, validated and tested on, and the record of reading its test photos."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from unfreeze.data.splits import SplitRow, read_splits
+from unfreeze.data.test_reads import record_test_read
+from unfreeze.inference.finished import finished_run
+
+SPLITS = ("train", "val", "test")
+"""What a person may ask for."""
+
+
+@dataclass(frozen=True)
+class OwnPhotos:
+    """What the folder of a run's series says of its photos; nothing where its files are missing or damaged.
+
+    Attributes:
+        run: the run's folder.
+        out: the folder of its series.
+        rows: of `splits.csv`.
+        source: the data set that the photos are from, or None.
+        validated_on_test: whether the test photos chose the best epoch.
+    """
+
+    run: Path
+    out: Path
+    rows: tuple[SplitRow, ...]
+    source: str | None
+    validated_on_test: bool
+
+    def fitted(self) -> set[str]:
+        """Give the hashes of the photos that chose the series' weights: those of training and validation."""
+        splits = {"train", "val", "test"} if self.validated_on_test else {"train", "val"}
+        return {row.sha256 for row in self.rows if row.split in splits}
+
+    def record_read(self, why: str, hashes: Collection[str]) -> int:
+        """Record the read of test photos, which any data set may hold copies of.
+
+        Args:
+            why: what photos were read for.
+            hashes: of the files that were read; those of test photos are looked for.
+
+        Returns:
+            How many are test photos.
+        """
+        test = {row.sha256 for row in self.rows if row.split == "test"}
+        seen = sum(sha256 in test for sha256 in hashes)
+        if seen:
+            record_test_read(self.out / "test_reads.jsonl", why, [self.run.relative_to(self.out).as_posix()], seen)
+        return seen
+
+
+def own_photos(run: str | Path) -> OwnPhotos:
+    """Find a finished run and read what is known of its photos.
+
+    Args:
+        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
+
+    Raises:
+        RunError: there is no finished run.
+        DataError: `splits.csv` is damaged.
+    """
+    run = finished_run(run).resolve()
+    out = run.parents[2] if len(run.parents) > 2 else run
+    rows = read_splits(out / "splits.csv") if (out / "splits.csv").is_file() else ()
+    try:
+        data = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["data"]
+        source, validation = str(data["source"]), data["validation"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        source = validation = None
+    return OwnPhotos(run, out, rows, source, validation == "test")

@@ -1,0 +1,20 @@
+"""Results in words, for a terminal and for a notebook."""
+
+import html
+from collections.abc import Sequence
+
+SHOWN = 10
+"""Lines of a list; the rest are counted."""
+
+
+def listed(title: str, lines: Sequence[str]) -> list[str]:
+    """Put a title above some lines, or give nothing where there are none."""
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - SHOWN:,} more (all with --json, or in the fields)"] if len(lines) > SHOWN else []
+    return [f"{title}:", *(f"  {line}" for line in lines[:SHOWN]), *more]
+
+
+def preformatted(text: str) -> str:
+    """Give text as HTML that keeps its lines and columns."""
+    return f"<pre>{html.escape(text)}</pre>"
