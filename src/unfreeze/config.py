@@ -77,17 +77,22 @@ class Phase(Section):
     learning_rate: LearningRate | None = None
 
 
+Resize = Literal["squash", "crop", "pad"]
+"""How a photo becomes a square; `data/photos.py` says what each does."""
+
+
 class PhotoSettings(Section):
     """How photos reach the network; can differ from experiment to experiment.
 
     Attributes:
         image_size: side of the square that photos are resized to, in pixels (default: the backbone's own).
-        resize: `squash` takes the whole photo to a square.
+        resize: `squash` takes the whole photo to a square, `crop` the middle square of it, and `pad` keeps the whole
+            photo in its shape, with black on both sides.
         batch_size: photos a training step.
     """
 
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
-    resize: Literal["squash"] = "squash"
+    resize: Resize = "squash"
     batch_size: Count = 32
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from unfreeze import progress
 from unfreeze.backend import load_keras
-from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, resize
+from unfreeze.data.photos import decode, first_bytes, least_sides, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.inference.finished import finished_run
@@ -101,7 +101,7 @@ class Predictor:
         Raises:
             PhotoError: it is no usable photo.
         """
-        return resize(decode(data, SPARE_PIXELS * self._size), self._size, self._resize)
+        return resize(decode(data, least_sides(self._size, self._resize)), self._size, self._resize)
 
     def _predict_files(self, files: Sequence[Path], top: int) -> list[Prediction]:
         pixels: dict[int, np.ndarray] = {}
