@@ -138,7 +138,7 @@ def resize(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
             width, height = (max(1, (2 * size * length + side) // (2 * side)) for length in photo.size)
             square = np.zeros((size, size, 3), np.uint8)
             left, top = (size - width) // 2, (size - height) // 2
-            square[top : top + height, left : left + width] = photo.resize((width, height), bilinear)
+            square[top : top + height, left : left + width] = np.asarray(photo.resize((width, height), bilinear))
             return square
         case _:
             raise ValueError(f"resize is {how!r}; allowed are {', '.join(map(repr, get_args(Resize)))}.")

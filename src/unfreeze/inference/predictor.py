@@ -1,5 +1,6 @@
 """A finished run or a pretrained network, put to use: photos in, classes with probabilities out."""
 
+import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -60,9 +61,13 @@ class Predictor:
         self.run: Path | None = None
         if str(run) in backbone_names() and not Path(run).is_dir():
             self._open_backbone(str(run))
-        else:
+            return
+        try:
             self.run = finished_run(run)
-            self._open_run(self.run)
+        except RunError as error:
+            close = [] if Path(run).exists() else difflib.get_close_matches(str(run), backbone_names(), n=1)
+            raise RunError(f"{error} Or do you mean the backbone {close[0]}?") if close else error from None
+        self._open_run(self.run)
 
     def _open_backbone(self, name: str) -> None:
         import keras

@@ -1,4 +1,4 @@
-"""Experiments of `kind: as_is`: the pretrained classifier, unchanged, translated into the data set's classes by name."""
+"""Experiments of `kind: as_is`: the pretrained classifier unchanged, its answers translated by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -121,7 +121,8 @@ def write_as_is(experiment: AsIs, photos: SeriesPhotos, run: RunFolder) -> None:
 
 def parts_of(run: RunFolder, pixels: Pixels, frozen: FrozenLayers) -> tuple[keras.Model, Activations]:
     """Give what turns the classifier's answers into classes, and these answers for photos, not computed yet."""
-    _, classifier, translation = keras.saving.load_model(run.model, compile=False, safe_mode=True).layers
+    model: Any = keras.saving.load_model(run.model, compile=False, safe_mode=True)
+    _, classifier, translation = model.layers
     return translation, logits(classifier, pixels, frozen)
 
 
