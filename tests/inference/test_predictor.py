@@ -115,15 +115,15 @@ def test_five_classes_at_most_and_the_likeliest_first(predictor, monkeypatch, so
     assert [name for name, _ in prediction.top] == ["b", "d", "f", "e", "a"]
 
 
-def test_a_backbone_as_it_is_knows_a_uniform():
+def test_a_backbone_as_it_is_knows_a_uniform(tmp_path):
     """On the portrait that TensorFlow's own example of an ImageNet classifier is shown with."""
-    file = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    photo, file = Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)), tmp_path / "portrait.png"
+    photo.save(file)  # without JPEG's smaller scales
     predictor = unfreeze.load("efficientnet_lite0")
     (prediction,) = predictor.predict(file)
     assert prediction.top[0][0] == "military uniform"
     assert len(prediction.top) == 5
 
-    photo = Image.open(file)
     assert photo.size == (512, 600)
     pixels = np.asarray(photo.resize((224, 224), Image.Resampling.BILINEAR, box=(0, 44, 512, 556)))
     expected = efficientnet_lite(0, include_top=True).predict(pixels[None], verbose=0)[0]
