@@ -16,9 +16,13 @@ def network(name: str) -> keras.Model:
 
     Every test gets the same one: leave its weights alone, and set `trainable` on all layers that matter.
     """
-    backbone = build_backbone(name, SIZE, weights=None)
+    return with_statistics(build_backbone(name, SIZE, weights=None))
+
+
+def with_statistics(model: keras.Model) -> keras.Model:
+    """Give a model's BatchNormalization statistics that make a difference."""
     rng = np.random.default_rng(0)
-    for layer in backbone.layers:
+    for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             for variable, low, high in (
                 (layer.gamma, 0.8, 1.2),
@@ -28,7 +32,7 @@ def network(name: str) -> keras.Model:
             ):
                 if variable is not None:
                     variable.assign(rng.uniform(low, high, variable.shape))
-    return backbone
+    return model
 
 
 def photos() -> np.ndarray:

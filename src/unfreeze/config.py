@@ -4,7 +4,7 @@ A setting that has none here (`None`) is decided by another: `image_size` by the
 by whether anything is unfrozen. `resolve` in `series/recipe.py` turns these into complete `Experiment`s.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -93,17 +93,22 @@ class Phase(Section):
     learning_rate: LearningRate | None = None
 
 
+Resize = Literal["squash", "crop", "pad"]
+"""How a photo becomes a square; `data/photos.py` says what each does."""
+
+
 class PhotoSettings(Section):
     """How photos reach the network; can differ from experiment to experiment.
 
     Attributes:
         image_size: side of the square that photos are resized to, in pixels (default: the backbone's own).
-        resize: `squash` takes the whole photo to a square.
+        resize: `squash` takes the whole photo to a square, `crop` the middle square of it, and `pad` keeps the whole
+            photo in its shape, with black on both sides.
         batch_size: photos a training step.
     """
 
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
-    resize: Literal["squash"] = "squash"
+    resize: Resize = "squash"
     batch_size: Count = 32
 
 
@@ -167,10 +172,20 @@ class Settings(Section):
 
 
 class ExperimentSettings(Settings):
-    """One experiment as a recipe writes it; what it leaves out comes from the recipe's top."""
+    """One experiment as a recipe writes it; what it leaves out comes from the recipe's top.
+
+    Attributes:
+        start_from: the experiment, or the path of a finished run, whose weights to start from.
+        data: how photos reach the network, where that differs from the recipe's.
+        kind: `as_is` trains nothing: the pretrained classifier answers with ImageNet's classes.
+        class_map: of `as_is`: class of the data set -> names of ImageNet's classes that stand for it, where they don't
+            have its own name.
+    """
 
     start_from: str | None = Field(default=None, alias="from")
     data: PhotoSettings = PhotoSettings()
+    kind: Literal["as_is"] | None = None
+    class_map: dict[str, list[str]] = {}
 
 
 class Recipe(Settings):
@@ -220,6 +235,35 @@ class Experiment(Section):
             return 1
         return min(self.augment.views or self.epochs, self.epochs)
 
+
+AS_IS_RESIZE: Resize = "crop"
+"""How a pretrained classifier wants its photos."""
+
+AS_IS_KEYS = frozenset({"kind", "class_map", "backbone"})
+"""What an experiment of `kind: as_is` can say; all else is about training, or decided by the network."""
+
+
+class AsIs(Section):
+    """The pretrained classifier unchanged, with everything decided; it has what walking through a series needs.
+
+    Attributes:
+        class_map: as the recipe has it.
+    """
+
+    name: str
+    backbone: str
+    image_size: int
+    resize: str = AS_IS_RESIZE
+    class_map: dict[str, list[str]]
+
+    kind: ClassVar[str] = "as_is"
+    start_from: ClassVar[None] = None
+    phases: ClassVar[tuple[Phase, ...]] = ()
+    seeds: ClassVar[tuple[int, ...]] = (0,)
+    batch_size: ClassVar[int] = 32
+
+
+AnyExperiment = Experiment | AsIs
 
 TRAIN_NAME = "model"
 """What `unfreeze train` calls its experiment where no name is given."""

@@ -71,6 +71,17 @@ def test_text(call, run, photos, predictor):
     assert (finished.code, finished.stdout) == (1, f"{photos[2]}: is not there\n")
 
 
+def test_a_backbone_as_it_is(call, photos):
+    finished = call("predict", "efficientnet_lite0", photos[0], "--json")
+    assert finished.code == 0
+    (prediction,) = finished.json
+    assert prediction["path"] == str(photos[0])
+    assert prediction["error"] is None
+    top = unfreeze.load("efficientnet_lite0").predict(photos[0])[0].top
+    assert prediction["top"] == [{"class": name, "probability": probability} for name, probability in top]
+    assert len(top) == 5
+
+
 @pytest.mark.usefixtures("loaded")
 def test_embeddings(call, run, photos, tmp_path):
     out = tmp_path / "new" / "x.npz"

@@ -271,7 +271,7 @@ def test_resize_keeps_a_photo_of_that_size() -> None:
 
 
 def test_resize_names_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match="resize is 'stretch'; allowed is 'squash'"):
+    with pytest.raises(ValueError, match="resize is 'stretch'; allowed are 'squash', 'crop', 'pad'"):
         resize(PIXELS, 64, "stretch")
 
 

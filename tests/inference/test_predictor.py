@@ -8,11 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from matplotlib.cbook import get_sample_data
+from PIL import Image
 from tests.runs import copy_run
 
 import unfreeze
 from unfreeze.errors import DataError, RunError
 from unfreeze.inference.predictor import BATCH, Prediction, Predictor
+from unfreeze.models.efficientnet_lite import efficientnet_lite
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,37 @@ def test_five_classes_at_most_and_the_likeliest_first(predictor, monkeypatch, so
     monkeypatch.setattr(predictor, "probabilities", lambda pixels: values)
     (prediction,) = predictor.predict(sorted((solar_cells / "defective").iterdir())[0])
     assert [name for name, _ in prediction.top] == ["b", "d", "f", "e", "a"]
+
+
+def test_a_backbone_as_it_is_knows_a_uniform(tmp_path):
+    """On the portrait that TensorFlow's own example of an ImageNet classifier is shown with."""
+    photo, file = Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)), tmp_path / "portrait.png"
+    photo.save(file)  # without JPEG's smaller scales
+    predictor = unfreeze.load("efficientnet_lite0")
+    (prediction,) = predictor.predict(file)
+    assert prediction.top[0][0] == "military uniform"
+    assert len(prediction.top) == 5
+
+    assert photo.size == (512, 600)
+    pixels = np.asarray(photo.resize((224, 224), Image.Resampling.BILINEAR, box=(0, 44, 512, 556)))
+    expected = efficientnet_lite(0, include_top=True).predict(pixels[None], verbose=0)[0]
+    assert dict(prediction.top) == pytest.approx(
+        {predictor.classes[number]: expected[number] for number in expected.argsort()[-5:]}, abs=1e-5
+    )
+
+
+def test_a_folder_named_like_a_backbone_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "efficientnet_lite0").mkdir()
+    with pytest.raises(RunError, match="efficientnet_lite0 holds no finished run"):
+        unfreeze.load("efficientnet_lite0")
+
+
+def test_what_is_neither_a_run_nor_a_backbone():
+    with pytest.raises(RunError, match=r"There is no run efficientnet_lte0\..* the backbone efficientnet_lite0\?$"):
+        unfreeze.load("efficientnet_lte0")
+    with pytest.raises(RunError, match=r"seed-0\.$"):
+        unfreeze.load("runs/nowhere")
 
 
 def test_a_folder_without_photos_is_refused(predictor, tmp_path):

@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from tests.networks import SIZE, assert_close, network, photos, run
+from tests.networks import SIZE, assert_close, network, photos, run, with_statistics
 
 from unfreeze.errors import BackboneError
 from unfreeze.models import backbones
@@ -18,6 +18,7 @@ from unfreeze.models.backbones import (
     APPLICATIONS,
     backbone_names,
     build_backbone,
+    build_imagenet_classifier,
     default_image_size,
     pretrained_backbone,
 )
@@ -66,6 +67,40 @@ def set_weights(model: keras.Model, weights: list[np.ndarray]) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # takes over mean and variance, as loading a file does
+
+
+def check_classifier(name: str) -> None:
+    """Compare with Keras's network with its own top, softmax and preprocessing, at its own size."""
+    constructor, size = getattr(keras.applications, APPLICATIONS[name].constructor), default_image_size(name)
+    ours = with_statistics(build_imagenet_classifier(name, weights=None))
+    theirs = constructor(weights=None, input_shape=(size, size, 3))
+    weights = ours.get_weights()
+    if re.fullmatch(r"efficientnetb\d", name):
+        weights = [MEAN, STD**2, np.array(0), *weights]
+    set_weights(theirs, weights)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype("float32")
+    logits, expected = run(ours, pixels), np.log(run(theirs, preprocess_with_keras(name, pixels)))
+    assert logits.shape == (2, 1000)
+    differences = logits - logits.mean(axis=1, keepdims=True) - (expected - expected.mean(axis=1, keepdims=True))
+    assert logits.std() > 1e-3
+    assert np.abs(differences).max() < max(1e-5, 1e-4 * logits.std())
+
+
+@pytest.mark.parametrize("name", ["mobilenet"])
+def test_with_its_top_equals_keras(name):
+    check_classifier(name)
+
+
+@SLOW
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("convnexttiny", "densenet121", "efficientnetb0", "efficientnetv2b0", "inceptionresnetv2", "inceptionv3"),
+        *("mobilenetv2", "mobilenetv3small", "nasnetmobile", "resnet50", "resnet50v2", "vgg16", "xception"),
+    ],
+)
+def test_every_other_family_with_its_top_equals_keras(name):
+    check_classifier(name)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from unfreeze.config import Blocks, Recipe
+from unfreeze.config import AsIs, Blocks, Recipe
 from unfreeze.errors import RecipeError
 from unfreeze.series.recipe import check_recipe, read_recipe, resolve, shipped_recipes, write_recipe
 
@@ -74,7 +74,43 @@ def test_an_unknown_name_lists_the_shipped_recipes():
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_resolve(name):
     experiments = resolve(read_recipe(name))
-    assert [experiment.name for experiment in experiments] == [f"model_{i}" for i in range(5)]
+    assert [each.name for each in experiments if each.kind != "as_is"] == [f"model_{i}" for i in range(5)]
+
+
+def test_food_vision_begins_with_the_pretrained_network():
+    first = resolve(read_recipe("food_vision", ["data.image_size=64", "backbone=inceptionv3"]))[0]
+    assert isinstance(first, AsIs)
+    assert (first.name, first.backbone, first.class_map) == ("as_is", "inceptionv3", {"hamburger": ["cheeseburger"]})
+    assert (first.image_size, first.resize, first.seeds) == (299, "crop", (0,))
+
+
+def test_as_is_has_nothing_to_do_with_training():
+    message = complain(
+        "{name: a, epochs: 3, unfreeze: 2, augment: {flip: horizontal}, experiments: {"
+        "  as_is: {kind: as_is, epochs: 5, unfreeze: 10, from: other, augment: false, data: {resize: pad}, epoch: 3},"
+        "  plain: {kind: as_is, backbone: vgg16},"
+        "  child: {from: plain@last},"
+        "  other: {class_map: {a: [b]}},"
+        "  wrong: {kind: as is},"
+        "  words: {kind: as_is, class_map: {a: b}}}}"
+    )
+    nothing = "means nothing for `kind: as_is`, which takes the pretrained network as it is; leave it out"
+    for key in ("epochs", "unfreeze", "from", "augment", "data"):
+        assert f"- experiments.as_is.{key}: {nothing}\n" in message
+    assert "- experiments.as_is.epoch: unknown key" in message
+    assert message.count(nothing) == 5  # what stands at the top does no harm
+    assert "experiments.child.from: `plain` is as-is, so nothing of it is trained; leave `from` out" in message
+    assert "experiments.other.class_map: is for `kind: as_is`; add that, or leave it out" in message
+    assert "experiments.wrong.kind: expected 'as_is', got 'as is'" in message
+    assert "experiments.words.class_map.a: expected a list, got 'b'" in message
+
+
+def test_the_ways_to_resize():
+    assert [resolve(one(data={"resize": how}))[0].resize for how in ("squash", "crop", "pad")] == [
+        *("squash", "crop", "pad")
+    ]
+    with pytest.raises(RecipeError, match=r"data\.resize: expected 'squash', 'crop' or 'pad', got 'stretch'"):
+        one(data={"resize": "stretch"})
 
 
 def test_numbers_with_exponents_are_numbers(tmp_path):
@@ -156,7 +192,7 @@ def test_what_changes_nothing_is_a_mistake():
 
 
 def test_a_written_recipe_says_the_same_and_grows(tmp_path):
-    recipe = read_recipe("demo")
+    recipe = read_recipe("food_vision")
     experiments = resolve(recipe)
     file = tmp_path / "recipe.yaml"
     write_recipe(file, recipe, experiments[:3])

@@ -37,6 +37,11 @@ def plan(
 
 def _show(experiment: "PlannedExperiment") -> None:
     layers = experiment.unfrozen_layers
+    if experiment.kind == "as_is":
+        print(f"{experiment.name}: as is, {experiment.frozen_parameters:,} parameters")
+        print(f"  test photos: {experiment.forward_images:,} to run, {experiment.cached_images:,} there by then")
+        print(f"  about {_duration(experiment.seconds)}, {experiment.disk_bytes / 1e6:,.0f} MB\n")
+        return
     start = f"from {experiment.start_from}" if experiment.start_from else "from ImageNet's weights"
     seeds = f", {experiment.seeds} seeds" if experiment.seeds > 1 else ""
     print(f"{experiment.name}: {'fine-tuning' if layers else 'feature extraction'} {start}{seeds}")

@@ -8,7 +8,6 @@ import typer
 
 import unfreeze
 from unfreeze.cli.app import EXIT_FAILED, print_json, verb
-from unfreeze.cli.options import RunArgument
 from unfreeze.cli.screen import screen
 
 
@@ -20,7 +19,13 @@ def _npz(out: Path | None) -> Path | None:
 
 @verb(example="unfreeze predict runs/my_photos/experiments/model/seed-0 photo.jpg holiday/")
 def predict(
-    run: RunArgument,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_OR_BACKBONE",
+            help="A run: OUT/experiments/NAME/seed-K; or a pretrained network as it is (efficientnet_lite0).",
+        ),
+    ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_DIR...", help="Photos, or folders of photos.")],
     embeddings: Annotated[
         Path | None,

@@ -14,7 +14,7 @@ from unfreeze import progress
 from unfreeze.backend import thread_count
 from unfreeze.data.cache_size import open_store
 from unfreeze.data.items import Item, Source, SplitName
-from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, looks_like_photo, photo_size, resize
+from unfreeze.data.photos import decode, first_bytes, least_sides, looks_like_photo, photo_size, resize
 from unfreeze.data.store import RowStore
 from unfreeze.data.threads import in_order
 from unfreeze.errors import PhotoError
@@ -178,7 +178,7 @@ def _read(
         sha256 = hashlib.sha256(data).hexdigest()
         if store is not None and (note := store.note(sha256)) is not None:
             return _photo(item, sha256, **note), None
-        pixels = decode(data, SPARE_PIXELS * (image_size or 0))
+        pixels = decode(data, least_sides(image_size or 0, resize_how))
         width, height = photo_size(data)
     except (PhotoError, OSError) as error:
         reason = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)

@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from unfreeze.config import PIXEL_LIMIT
+from unfreeze.config import PIXEL_LIMIT, Resize
 from unfreeze.errors import PhotoError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
@@ -52,7 +52,7 @@ _HARMLESS = re.compile(r"extraneous bytes before marker 0xd9")
 _DAMAGED = re.compile(r"Corrupt JPEG data|Premature end")
 
 
-def decode(data: bytes, least_side: int = 0) -> np.ndarray:
+def decode(data: bytes, least: tuple[int, int] = (0, 0)) -> np.ndarray:
     """Decode a photo the right way up, as a viewer would show it on white.
 
     The first frame of an animation is taken; EXIF orientation is applied; palettes, CMYK and 16-bit values
@@ -60,8 +60,8 @@ def decode(data: bytes, least_side: int = 0) -> np.ndarray:
 
     Args:
         data: the file's bytes; what they are decides, not the file's name.
-        least_side: a JPEG may come out smaller than it is, as long as both sides have this many pixels: its
-            decoder then leaves out the finest detail, in an eighth of the time for a phone's photo. 0 for all.
+        least: a JPEG may come out smaller than it is, as long as its short and its long side have so many pixels: its
+            decoder then leaves out the finest detail, in an eighth of the time for a phone's photo. 0 and 0 for all.
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -73,7 +73,7 @@ def decode(data: bytes, least_side: int = 0) -> np.ndarray:
         raise PhotoError("is empty")
     with _no_warnings():
         try:
-            return _decode(data, least_side)
+            return _decode(data, least)
         except PhotoError:
             raise
         except UnidentifiedImageError:
@@ -119,22 +119,45 @@ def resize(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
     Args:
         pixels: uint8 [height, width, 3].
         size: side of the square in pixels.
-        how: `squash` takes the whole photo, whatever its shape.
+        how: `squash` takes the whole photo, whatever its shape. `crop` scales the short side to `size` and takes the
+            middle; that is exact to fractions of a pixel, so nothing is rounded. `pad` scales the long side to `size`
+            and the short one in proportion, to the nearest pixel (halves up, at least 1), with black around it as in
+            Keras's `pad_to_aspect_ratio`; of an odd number of black lines the last is below or to the right.
 
     Returns:
         uint8 [size, size, 3].
     """
-    if how != "squash":
-        raise ValueError(f"resize is {how!r}; allowed is 'squash'.")
-    return np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
+    photo, bilinear = Image.fromarray(pixels), Image.Resampling.BILINEAR
+    match how:
+        case "squash":
+            return np.array(photo.resize((size, size), bilinear))
+        case "crop":
+            side = min(photo.size)
+            left, top = (photo.width - side) / 2, (photo.height - side) / 2
+            return np.array(photo.resize((size, size), bilinear, box=(left, top, left + side, top + side)))
+        case "pad":
+            side = max(photo.size)
+            width, height = (max(1, (2 * size * length + side) // (2 * side)) for length in photo.size)
+            square = np.zeros((size, size, 3), np.uint8)
+            left, top = (size - width) // 2, (size - height) // 2
+            square[top : top + height, left : left + width] = np.asarray(photo.resize((width, height), bilinear))
+            return square
+        case _:
+            raise ValueError(f"resize is {how!r}; allowed are {', '.join(map(repr, get_args(Resize)))}.")
 
 
-def _decode(data: bytes, least_side: int) -> np.ndarray:
+def least_sides(size: int, how: str) -> tuple[int, int]:
+    """Give the short and the long side that a photo must be decoded to, for `resize` to give good pixels."""
+    least = SPARE_PIXELS * size
+    return (0 if how == "pad" else least), least
+
+
+def _decode(data: bytes, least: tuple[int, int]) -> np.ndarray:
     with _open(data) as image:
         if image.width * image.height > PIXEL_LIMIT:
             raise PhotoError(f"has {image.width} x {image.height} pixels, more than {PIXEL_LIMIT:,}")
         is_jpeg = image.format in ("JPEG", "MPO")
-        pixels = _decode_jpeg(data, image.mode, least_side) if is_jpeg else None
+        pixels = _decode_jpeg(data, image, least) if is_jpeg else None
         if pixels is None:
             image.load()
             pixels = _to_rgb(image)
@@ -160,12 +183,13 @@ def _teach_heic() -> None:
         pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
-def _decode_jpeg(data: bytes, mode: str, least_side: int) -> np.ndarray | None:
+def _decode_jpeg(data: bytes, image: Image.Image, least: tuple[int, int]) -> np.ndarray | None:
     """Decode a JPEG strictly, which Pillow does not; None leaves it to Pillow: CMYK, and what is unusual."""
     try:
-        colours = "CMYK" if mode == "CMYK" else "RGB"
+        colours = "CMYK" if image.mode == "CMYK" else "RGB"
+        height, width = least if image.height <= image.width else reversed(least)
         # Without a least side simplejpeg takes the smallest scale that it has.
-        smallest: dict[str, Any] = {"min_height": least_side, "min_width": least_side} if least_side else {}
+        smallest: dict[str, Any] = {"min_height": height, "min_width": width} if any(least) else {}
         pixels = simplejpeg.decode_jpeg(data, colours, **smallest)
     except ValueError as error:
         reason = str(error)
@@ -173,7 +197,7 @@ def _decode_jpeg(data: bytes, mode: str, least_side: int) -> np.ndarray | None:
         if _DAMAGED.search(reason) and not _HARMLESS.search(reason):
             raise PhotoError(f"is damaged or incomplete: {reason}") from error
         return None
-    return None if mode == "CMYK" else pixels
+    return None if image.mode == "CMYK" else pixels
 
 
 def _why_unknown(data: bytes) -> str:

@@ -1,5 +1,6 @@
-"""A finished run, put to use: photos in, classes with probabilities out."""
+"""A finished run or a pretrained network, put to use: photos in, classes with probabilities out."""
 
+import difflib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import yaml
 
 from unfreeze import progress
 from unfreeze.backend import load_keras
-from unfreeze.data.photos import SPARE_PIXELS, decode, first_bytes, resize
+from unfreeze.config import AS_IS_RESIZE
+from unfreeze.data.photos import decode, first_bytes, least_sides, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.inference.embeddings import Embeddings
@@ -53,7 +55,8 @@ class Predictor:
     """A trained model with its class names and the way it wants its photos.
 
     Args:
-        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
+        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one; or a backbone's
+            name, where no folder is called like that, for the pretrained network with ImageNet's classes.
 
     Attributes:
         classes: names, in the order of the model's outputs.
@@ -62,22 +65,47 @@ class Predictor:
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
+        BackboneError: the backbone's weights can't be had.
     """
 
     def __init__(self, run: str | Path):
         load_keras()
+        from unfreeze.models.backbones import backbone_names
+
+        self.run: Path | None = None
+        if str(run) in backbone_names() and not Path(run).is_dir():
+            self._open_backbone(str(run))
+            return
+        try:
+            self.run = finished_run(run)
+        except RunError as error:
+            close = [] if Path(run).exists() else difflib.get_close_matches(str(run), backbone_names(), n=1)
+            raise RunError(f"{error} Or do you mean the backbone {close[0]}?") if close else error from None
+        self._open_run(self.run)
+
+    def _open_backbone(self, name: str) -> None:
         import keras
 
-        self.run = finished_run(run)
+        from unfreeze.models.backbones import build_imagenet_classifier
+        from unfreeze.models.imagenet import imagenet_classes
+
+        classifier = build_imagenet_classifier(name)
+        self.classes: tuple[str, ...] = tuple(each.title for each in imagenet_classes())
+        self.image_size, self.resize = classifier.input_shape[1], AS_IS_RESIZE
+        self._model: Any = keras.Model(classifier.input, keras.layers.Softmax()(classifier.output))
+
+    def _open_run(self, run: Path) -> None:
+        import keras
+
         try:
-            self.classes: tuple[str, ...] = tuple(json.loads((self.run / "classes.json").read_text(encoding="utf-8")))
-            config = yaml.safe_load((self.run / "config.yaml").read_text(encoding="utf-8"))
+            self.classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
+            config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
             self.image_size, self.resize = int(config["image_size"]), str(config["resize"])
-            self._model: Any = keras.saving.load_model(self.run / "model.keras", compile=False, safe_mode=True)
+            self._model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
             if self._model.output_shape[-1] != len(self.classes):
                 raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
         except Exception as error:  # Keras raises nearly anything on a damaged file
-            raise RunError(f"{self.run} can't be loaded ({error}). Run the experiment again with --force.") from error
+            raise RunError(f"{run} can't be loaded ({error}). Run the experiment again with --force.") from error
 
     def predict(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> list[Prediction]:
         """Predict photos; the order is that of the call, folders sorted and with all that lies below them.
@@ -133,7 +161,7 @@ class Predictor:
         Raises:
             PhotoError: it is no usable photo.
         """
-        return resize(decode(data, SPARE_PIXELS * self.image_size), self.image_size, self.resize)
+        return resize(decode(data, least_sides(self.image_size, self.resize)), self.image_size, self.resize)
 
     def _predict(
         self, paths: str | Path | Iterable[str | Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
@@ -169,13 +197,15 @@ class Predictor:
 
 
 def load(run: str | Path) -> Predictor:
-    """Open a finished run for predictions.
+    """Open a finished run, or a pretrained network as it is, for predictions.
 
     Args:
-        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
+        run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one; or the name of a
+            backbone (`efficientnet_lite0`), which predicts ImageNet's classes.
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
+        BackboneError: the backbone's weights can't be had.
     """
     return Predictor(run)
 

@@ -82,6 +82,29 @@ def build_backbone(
     return _rebuild(_construct(application, size, weights), application.pixels, size, name)
 
 
+def build_imagenet_classifier(name: str, weights: Literal["imagenet"] | None = "imagenet") -> keras.Model:
+    """Build a backbone with pooling and the top that it was trained with.
+
+    Args:
+        name: one of `backbone_names()`; the model has the same name.
+        weights: `imagenet`, fetched where they are not at hand, or None for random ones.
+
+    Returns:
+        A model from pixels (RGB, 0 to 255, [batch, size, size, 3], the size that it was trained on) to the logits of
+        ImageNet's classes, [batch, 1000], in the order of `imagenet_classes()`.
+
+    Raises:
+        BackboneError: unknown name, or weights that can't be had.
+    """
+    if name in EFFICIENTNET_LITE:
+        return efficientnet_lite(int(name[-1]), include_top=True, weights=weights, classifier_activation=None)
+
+    application = _application(name)
+    size = application.image_size
+    network = _construct(application, size, weights, include_top=True, classifier_activation=None)
+    return _rebuild(network, application.pixels, size, name)
+
+
 def pretrained_backbone(name: str, image_size: int) -> keras.Model:
     """Give a backbone as `build_backbone` does, but build it once: experiments in turn take a second less each.
 
@@ -111,10 +134,12 @@ def _application(name: str) -> Application:
     raise BackboneError(f"There is no backbone {name!r}.{hint} There are: {', '.join(backbone_names())}.")
 
 
-def _construct(application: Application, size: int, weights: Literal["imagenet"] | None) -> keras.Model:
+def _construct(
+    application: Application, size: int, weights: Literal["imagenet"] | None, include_top: bool = False, **top: Any
+) -> keras.Model:
     """Build the network as Keras does, without preprocessing."""
     constructor = getattr(keras.applications, application.constructor)
-    arguments: dict[str, Any] = {"include_top": False, "weights": weights, "input_shape": (size, size, 3)}
+    arguments: dict[str, Any] = {"weights": weights, "input_shape": (size, size, 3), "include_top": include_top, **top}
     if application.constructor.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3")):
         arguments["include_preprocessing"] = False
     try:

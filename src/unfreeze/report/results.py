@@ -1,7 +1,7 @@
 """`results.json`: everything that a series has found out, as plain data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +69,23 @@ class TestScores:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """The classes that a pretrained classifier knows as it is.
+
+    Attributes:
+        classes: those that it knows.
+        missing: all others; their photos count as wrong in the test figures.
+        n: test photos of the classes that it knows; None, like the next, where the test set was not read.
+        accuracy: share of these that is predicted right; None if there are none.
+    """
+
+    classes: tuple[str, ...]
+    missing: tuple[str, ...]
+    n: int | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class ExperimentResult:
     """One experiment with one seed; what does not apply to its kind is None.
 
@@ -81,6 +98,7 @@ class ExperimentResult:
         start_from: the parent experiment.
         val: None where there was no validation.
         test: None where the test set was not read.
+        coverage: of as-is.
     """
 
     name: str
@@ -99,6 +117,7 @@ class ExperimentResult:
     seconds: Seconds
     val: Validation | None
     test: TestScores | None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +135,7 @@ class Results:
         environment: versions, backend, engine and machine.
         experiments: in the recipe's order, each with its seeds.
         out: the folder that they were read from.
+        left_out: experiments that can't be run with these photos, with reasons.
     """
 
     schema: int
@@ -124,6 +144,7 @@ class Results:
     experiments: tuple[ExperimentResult, ...]
     seconds: SeriesSeconds
     out: Path
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         from unfreeze.report.table import html_table  # which imports this module

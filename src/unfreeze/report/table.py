@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from unfreeze.report.results import Dataset, Results
 from unfreeze.report.summary import OverSeeds, Summary, summarize
-from unfreeze.report.wording import method, percent, percent_range
+from unfreeze.report.wording import method, percent, percent_range, shorten
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,7 +75,19 @@ def footnotes(results: Results) -> list[str]:
     if any(len(summary.runs) > 1 for summary in summaries):
         lines.append("figures are means over seeds; ±: standard deviation of the accuracy over them")
     lines += validation_notes(results.dataset)
-    return lines
+    lines += [coverage_note(summary) for summary in summaries if summary.settings.coverage]
+    return lines + [f"{name}: {why}" for name, why in results.left_out.items()]
+
+
+def coverage_note(summary: Summary) -> str:
+    """Say which classes a pretrained classifier knows as it is, and how it fares on them."""
+    coverage = summary.settings.coverage
+    assert coverage
+    known, count = shorten(", ".join(coverage.classes), 60), len(coverage.classes) + len(coverage.missing)
+    note = f"{summary.name}: {summary.settings.backbone} knows {len(coverage.classes)} of {count} classes ({known})"
+    if coverage.accuracy is None:
+        return note
+    return f"{note}; accuracy on their {coverage.n:,} photos {percent(coverage.accuracy)}, all others count as wrong"
 
 
 def validation_notes(dataset: Dataset) -> list[str]:

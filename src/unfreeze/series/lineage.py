@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unfreeze.config import Experiment
+from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.errors import RunError
 from unfreeze.inference.finished import finished_run
 from unfreeze.series.environment import environment
@@ -43,9 +43,11 @@ def read_parent(run: RunFolder, checkpoint: str) -> Parent:
     """Read what a child needs to know of its parent.
 
     Raises:
-        RunError: the parent is not finished or its files are damaged.
+        RunError: the parent is not finished, trained nothing, or its files are damaged.
     """
     lineage = read_json(run.lineage)
+    if lineage["kind"] == "as_is":
+        raise RunError(f"{run.path} is as-is, so nothing of it is trained; start from ImageNet's weights, without it.")
     return Parent(
         run=run,
         checkpoint=checkpoint,
@@ -119,7 +121,7 @@ def _seen_from(out: Path, run: Path) -> str:
     return run.relative_to(out).as_posix() if run.is_relative_to(out) else str(run)
 
 
-def settings(experiment: Experiment, seed: int, data: dict[str, Any], custom: dict[str, Any]) -> dict[str, Any]:
+def settings(experiment: AnyExperiment, seed: int, data: dict[str, Any], custom: dict[str, Any]) -> dict[str, Any]:
     """Everything that decides a run's result, as its `config.yaml` holds it.
 
     Args:
@@ -134,7 +136,7 @@ def settings(experiment: Experiment, seed: int, data: dict[str, Any], custom: di
     return {**content, **own, "kind": experiment.kind, "seed": seed, "data": data}
 
 
-def read_settings(run: RunFolder) -> Experiment:
+def read_settings(run: RunFolder) -> AnyExperiment:
     """Read back the experiment that a run's `config.yaml` holds, with the run's own seed.
 
     Raises:
@@ -142,6 +144,8 @@ def read_settings(run: RunFolder) -> Experiment:
     """
     config = read_yaml(run.config)
     try:
+        if config["kind"] == "as_is":
+            return AsIs.model_validate({key: config[key] for key in AsIs.model_fields})
         own = {key: config[key] for key in Experiment.model_fields if key != "seeds"}
         return Experiment.model_validate({**own, "seeds": (config["seed"],)}, strict=False)
     except (KeyError, TypeError, ValueError) as error:

@@ -2,14 +2,15 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from unfreeze import config
-from unfreeze.config import Blocks, ExperimentSettings, PhotoSettings, Recipe
+from unfreeze.config import AsIs, Blocks, ExperimentSettings, PhotoSettings, Recipe
+from unfreeze.models.imagenet import find_imagenet_classes, imagenet_classes
 
 
 def described(errors: Iterable[Any]) -> list[str]:
@@ -59,6 +60,54 @@ def parent_mistakes(experiments: Any) -> list[str]:
             seen.append(parents[seen[-1]][0])
         if seen[-1] in parents and parents[seen[-1]][0] == name:
             mistakes.append(f"{place}: goes round in a circle: {' from '.join([*seen, name])}")
+    return mistakes
+
+
+def as_is_mistakes(experiments: Any) -> list[str]:
+    """Keys that mean nothing where nothing is trained, and children of such experiments; reads raw data, too."""
+    if not isinstance(experiments, dict):
+        return []
+    settings = {name: own for name, own in experiments.items() if isinstance(own, dict)}
+    as_is = {name for name, own in settings.items() if own.get("kind") == "as_is"}
+    mistakes = []
+    for name, own in settings.items():
+        place = f"experiments.{name}"
+        if name in as_is:
+            mistakes += [
+                f"{place}.{key}: means nothing for `kind: as_is`, which takes the pretrained network as it is; leave "
+                "it out"
+                for key in own
+                if key in _keys(ExperimentSettings) and key not in config.AS_IS_KEYS
+            ]
+        elif "class_map" in own:
+            mistakes.append(f"{place}.class_map: is for `kind: as_is`; add that, or leave it out")
+        parent = str(own.get("from")).partition("@")[0]
+        if parent in as_is and name not in as_is:
+            mistakes.append(
+                f"{place}.from: `{parent}` is as-is, so nothing of it is trained; leave `from` out to start from "
+                "ImageNet's weights"
+            )
+    return mistakes
+
+
+def class_map_mistakes(experiment: AsIs, classes: Sequence[str]) -> list[str]:
+    """Classes and ImageNet names of a class map that are not there, and names that stand for two classes."""
+    place, mistakes = f"experiments.{experiment.name}.class_map", []
+    stands_for = {output: name for name in classes for output in find_imagenet_classes(name)}
+    stands_for = {output: name for output, name in stands_for.items() if name not in experiment.class_map}
+    for name, words in experiment.class_map.items():
+        if name not in classes:
+            mistakes.append(
+                f"{place}: there is no class `{name}`{_hint(name, classes)}; there are {', '.join(classes)}"
+            )
+        for word in words:
+            found = find_imagenet_classes(word)
+            if not found:
+                titles = [each.title for each in imagenet_classes()]
+                mistakes.append(f"{place}.{name}: ImageNet has no class `{word}`{_hint(word, titles)}")
+            for other in {stands_for[output] for output in found if stands_for.get(output, name) != name}:
+                mistakes.append(f"{place}.{name}: `{word}` stands for `{other}` already; it can be only one of them")
+            stands_for |= dict.fromkeys(found, name)
     return mistakes
 
 

@@ -1,13 +1,13 @@
 """The photos of a series: read, checked and split once, then handed to every experiment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from unfreeze import progress
-from unfreeze.config import DataSettings, Experiment
+from unfreeze.config import AnyExperiment, DataSettings, Experiment
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import Catalog, Photo, pixel_store, scan
 from unfreeze.data.inputs import Pixels
@@ -36,30 +36,34 @@ class SeriesPhotos:
         index = class_index(self.classes)
         return np.array([index[photo.label] for photo in photos], np.int32)
 
-    def pixels(self, photos: Sequence[Photo], experiment: Experiment) -> Pixels:
+    def pixels(self, photos: Sequence[Photo], experiment: AnyExperiment) -> Pixels:
         """Give photos at the size that an experiment wants, as they are."""
-        return Pixels(self._store(experiment.image_size, experiment.resize), photos)
+        return Pixels(self._store(experiment.image_size, experiment.resize, photos), photos)
 
     def training_pixels(self, photos: Sequence[Photo], experiment: Experiment) -> Pixels:
         """Give photos at the size and in the views that an experiment trains on."""
-        store = self._store(experiment.image_size, experiment.resize)
+        store = self._store(experiment.image_size, experiment.resize, photos)
         return Pixels(store, photos, experiment.augment or None, experiment.view_seed, experiment.views)
 
-    def _store(self, image_size: int, resize: str) -> RowStore:
+    def _store(self, image_size: int, resize: str, photos: Sequence[Photo]) -> RowStore:
+        """Open the store of a size, and read those of the photos that are not in it yet."""
         if (image_size, resize) not in self._stores:
-            store = pixel_store(cache_folder(), image_size, resize)
-            if store.missing([photo.sha256 for photo in self.catalog.photos]):
-                scan(self.source, store, image_size, resize)
-            self._stores[image_size, resize] = store
-        return self._stores[image_size, resize]
+            self._stores[image_size, resize] = pixel_store(cache_folder(), image_size, resize)
+        store = self._stores[image_size, resize]
+        missing = set(store.missing([photo.sha256 for photo in photos]))
+        if missing:
+            paths = {photo.path for photo in photos if photo.sha256 in missing}
+            items = tuple(item for item in self.source.items if item.path in paths)
+            scan(replace(self.source, items=items), store, image_size, resize)
+        return store
 
 
-def open_photos(settings: DataSettings, image_size: int) -> SeriesPhotos:
+def open_photos(settings: DataSettings, experiments: Sequence[AnyExperiment]) -> SeriesPhotos:
     """Read and split a data set.
 
     Args:
         settings: source, validation share and split seed.
-        image_size: side in pixels at which the first experiment wants the photos.
+        experiments: the first of them that is trained says how large the photos are wanted.
 
     Raises:
         DataError: there is no such data set, or no photo in it.
@@ -67,10 +71,11 @@ def open_photos(settings: DataSettings, image_size: int) -> SeriesPhotos:
     source = open_source(settings.source or "")
     if source.notice:
         progress.say(source.notice)
-    store = pixel_store(cache_folder(), image_size, settings.resize)
-    catalog = scan(source, store, image_size, settings.resize)
+    first = next((experiment for experiment in experiments if isinstance(experiment, Experiment)), experiments[0])
+    store = pixel_store(cache_folder(), first.image_size, first.resize)
+    catalog = scan(source, store, first.image_size, first.resize)
     splits = split(catalog, settings.validation, settings.split_seed)
-    return SeriesPhotos(source, catalog, splits, settings.validation, {(image_size, settings.resize): store})
+    return SeriesPhotos(source, catalog, splits, settings.validation, {(first.image_size, first.resize): store})
 
 
 def describe(photos: SeriesPhotos) -> dict[str, Any]:

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from unfreeze.backend import thread_count
-from unfreeze.config import Experiment, Recipe
+from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbones import pretrained_backbone
+from unfreeze.models.backbones import build_imagenet_classifier, pretrained_backbone
 from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
+from unfreeze.progress import say
+from unfreeze.series.as_is import fit_class_maps, logits
 from unfreeze.series.division import Division
 from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve
@@ -77,19 +79,31 @@ def plan(
 ) -> list[PlannedExperiment]:
     """Plan every experiment of a recipe; reads the photos, trains nothing. The arguments are those of `run`.
 
+    Experiments that can't be run with these photos are left out, and said.
+
     Raises:
         UnfreezeError: whatever would stop `run`.
     """
     recipe = complete_recipe(recipe, data, seeds, overrides)
     series = resolve(recipe)
     check_layers(series)
-    photos = open_photos(recipe.data, series[0].image_size)
+    photos = open_photos(recipe.data, series)
+    series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
+    for name, why in left_out.items():
+        say(f"{name}: {why}")
     ensure_usable(photos.catalog, photos.splits, allow_bad)
     frozen, expected = FrozenLayers(cache_folder()), set[str]()
-    return [_plan(Division(experiment, series, frozen), photos, expected) for experiment in series]
+    trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
+    return [
+        _plan_as_is(experiment, photos, frozen, expected)
+        if isinstance(experiment, AsIs)
+        else _plan(Division(experiment, trained, frozen), photos, expected)
+        for experiment in series
+        if experiment.name not in left_out
+    ]
 
 
-def check_layers(experiments: Sequence[Experiment]) -> None:
+def check_layers(experiments: Sequence[AnyExperiment]) -> None:
     """Make sure that every layer, block and number that `unfreeze` names is there.
 
     Raises:
@@ -156,4 +170,28 @@ def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> Plann
         # A run keeps the whole model three times: best and last checkpoint, and the saved model
         disk_bytes=sum(forecast.bytes for forecast in forecasts) + seeds * 3 * 4 * total,
         seconds=round(seconds, 1),
+    )
+
+
+def _plan_as_is(experiment: AsIs, photos: SeriesPhotos, frozen: FrozenLayers, expected: set[str]) -> PlannedExperiment:
+    classifier = build_imagenet_classifier(experiment.backbone)
+    forecast = logits(classifier, photos.pixels(photos.splits.test, experiment), frozen).forecast(expected)
+    macs = find_cut(classifier, []).prefix_macs
+    rate = forecast.rows_per_second or MACS_PER_CORE_SECOND * thread_count() / max(macs, 1)
+    return PlannedExperiment(
+        name=experiment.name,
+        kind=experiment.kind,
+        start_from=None,
+        seeds=len(experiment.seeds),
+        train_images=0,
+        epochs=0,
+        unfrozen_layers=[],
+        cuts_through=None,
+        cut=[classifier.layers[-1].name],
+        trainable_parameters=0,
+        frozen_parameters=classifier.count_params(),
+        forward_images=forecast.from_pixels,
+        cached_images=forecast.from_disk,
+        disk_bytes=forecast.bytes + 4 * classifier.count_params(),  # the saved model
+        seconds=round(forecast.from_pixels / rate + OVERHEAD_SECONDS, 1),
     )

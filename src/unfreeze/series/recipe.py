@@ -10,11 +10,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from unfreeze import config
-from unfreeze.config import Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
+from unfreeze.config import AnyExperiment, AsIs, Experiment, ExperimentSettings, PhotoSettings, Recipe, Settings
 from unfreeze.data.sources import NAMED
 from unfreeze.errors import RecipeError
 from unfreeze.files import replace_text
-from unfreeze.series.mistakes import described, parent_mistakes
+from unfreeze.series.mistakes import as_is_mistakes, described, parent_mistakes
 
 
 class _Loader(yaml.SafeLoader):
@@ -92,14 +92,14 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
         mistakes += described(error.errors())
-    mistakes += parent_mistakes(raw.get("experiments"))
+    mistakes += parent_mistakes(raw.get("experiments")) + as_is_mistakes(raw.get("experiments"))
     if mistakes or recipe is None:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise RecipeError(f"{where} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
     return recipe
 
 
-def resolve(recipe: Recipe) -> list[Experiment]:
+def resolve(recipe: Recipe) -> list[AnyExperiment]:
     """Complete every experiment with the recipe's and the package's defaults; parents come before children.
 
     Raises:
@@ -107,9 +107,9 @@ def resolve(recipe: Recipe) -> list[Experiment]:
         BackboneError: a backbone's name is unknown.
     """
     experiments = {name: _complete(name, recipe, own) for name, own in recipe.experiments.items()}
-    ordered: dict[str, Experiment] = {}
+    ordered: dict[str, AnyExperiment] = {}
 
-    def add(experiment: Experiment) -> None:
+    def add(experiment: AnyExperiment) -> None:
         parent = experiments.get(parent_name(experiment) or "")
         if parent is not None:
             add(parent)
@@ -127,12 +127,12 @@ def resolve(recipe: Recipe) -> list[Experiment]:
     return list(ordered.values())
 
 
-def parent_name(experiment: Experiment) -> str | None:
+def parent_name(experiment: AnyExperiment) -> str | None:
     """The parent's name without its `@last`, or None where training starts from ImageNet's weights."""
     return experiment.start_from.partition("@")[0] if experiment.start_from else None
 
 
-def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[Experiment]) -> None:
+def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment]) -> None:
     """Write a recipe from which the whole folder can be run again; experiments that it has already are kept.
 
     Args:
@@ -160,8 +160,10 @@ def _findable(source: str | None) -> str | None:
     return str(Path(source).absolute()) if source and source not in NAMED and Path(source).exists() else source
 
 
-def _as_written(experiment: Experiment) -> dict[str, Any]:
+def _as_written(experiment: AnyExperiment) -> dict[str, Any]:
     """Give an experiment in the form that a recipe has."""
+    if isinstance(experiment, AsIs):
+        return {key: getattr(experiment, key) for key in sorted(config.AS_IS_KEYS)}
     content = experiment.model_dump(
         mode="json", exclude={"name", "start_from", *PhotoSettings.model_fields}, exclude_none=True
     )
@@ -169,13 +171,16 @@ def _as_written(experiment: Experiment) -> dict[str, Any]:
     return {"from": experiment.start_from, **content} if experiment.start_from else content
 
 
-def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> Experiment:
+def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> AnyExperiment:
     from unfreeze.models.backbones import default_image_size
 
     def pick(top: BaseModel, inner: BaseModel, key: str) -> Any:
         return getattr(inner if key in inner.model_fields_set else top, key)
 
     settings = {key: pick(recipe, own, key) for key in Settings.model_fields}
+    if own.kind == "as_is":
+        size = default_image_size(settings["backbone"])
+        return AsIs(name=name, backbone=settings["backbone"], image_size=size, class_map=own.class_map)
     photos = {key: pick(recipe.data, own.data, key) for key in PhotoSettings.model_fields}
     phases = settings.pop("phases") or (
         config.Phase(unfreeze=settings["unfreeze"], epochs=settings["epochs"], learning_rate=settings["learning_rate"]),

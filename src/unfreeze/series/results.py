@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unfreeze.config import Blocks
+from unfreeze.config import Blocks, Experiment
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
 from unfreeze.series.lineage import read_settings
 
@@ -18,12 +18,13 @@ def trained_runs(out: SeriesFolder) -> list[RunFolder]:
     return found
 
 
-def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
+def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str, str]) -> None:
     """Put `results.json` together from everything that is trained.
 
     Args:
         out: the series' folder.
         dataset: what `describe` says of the photos.
+        left_out: experiments that can't be run with these photos, with reasons.
     """
     runs = trained_runs(out)
     entries = [_entry(out, run) for run in runs]
@@ -33,6 +34,7 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
         "dataset": dataset,
         "environment": read_json(runs[-1].lineage)["environment"],
         "experiments": entries,
+        "left_out": left_out,
         "seconds": {"total": round(total, 3)},
     }
     write_json(out.results, content)
@@ -41,22 +43,32 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any]) -> None:
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
     figures, experiment, lineage = read_json(run.metrics), read_settings(run), read_json(run.lineage)
     val, test = figures["val"], figures["test"]
-    unfreeze = experiment.phases[-1].unfreeze
+    training: dict[str, Any] = {}
+    if isinstance(experiment, Experiment):
+        unfreeze = experiment.phases[-1].unfreeze
+        training = {
+            "fraction": experiment.fraction,
+            "augment": bool(experiment.augment),
+            "views": experiment.views,
+            "unfreeze": unfreeze.model_dump() if isinstance(unfreeze, Blocks) else unfreeze,
+            "epochs": experiment.epochs,
+        }
     return {
         "name": experiment.name,
         "kind": experiment.kind,
         "seed": experiment.seeds[0],
         "path": run.path.relative_to(out.path).as_posix(),
         "backbone": experiment.backbone,
-        "fraction": experiment.fraction,
+        "fraction": training.get("fraction"),
         "train_images": figures["train_images"],
-        "augment": bool(experiment.augment),
-        "views": experiment.views,
-        "unfreeze": unfreeze.model_dump() if isinstance(unfreeze, Blocks) else unfreeze,
+        "augment": training.get("augment"),
+        "views": training.get("views"),
+        "unfreeze": training.get("unfreeze"),
         "trainable_parameters": figures["trainable_parameters"],
         "start_from": lineage["parent"]["name"] if lineage["parent"] else None,
-        "epochs": experiment.epochs,
+        "epochs": training.get("epochs"),
         "seconds": figures["seconds"],
         "val": {"accuracy": val["accuracy"], "loss": val["loss"]} if val else None,
         "test": {key: test[key] for key in TEST_FIGURES} if test else None,
+        "coverage": figures.get("coverage"),
     }

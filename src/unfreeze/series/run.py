@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from unfreeze.config import Experiment, Recipe
+from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
@@ -13,6 +13,7 @@ from unfreeze.features.frozen import FrozenLayers
 from unfreeze.progress import say
 from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
+from unfreeze.series.as_is import fit_class_maps, write_as_is
 from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
 from unfreeze.series.folders import SeriesFolder, file_sha256
@@ -65,38 +66,48 @@ def run(
     custom = Custom(callbacks, optimizer, loss, head)
     recipe = complete_recipe(recipe, data, seeds, overrides)
     series = resolve(recipe)
-    experiments = with_parents(series, only)
-    check_layers(experiments)
+    check_layers(with_parents(series, only))
     folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
 
-    photos = open_photos(recipe.data, experiments[0].image_size)
+    photos = open_photos(recipe.data, with_parents(series, only))
+    series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
+    experiments = with_parents(series, only)
     if force:
         folder.discard([experiment.name for experiment in experiments] if only else None)
     claim(folder, recipe, experiments, photos, custom)
     ensure_usable(photos.catalog, photos.splits, allow_bad)
 
     frozen, changed = FrozenLayers(cache_folder()), set[str]()
+    trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
     for experiment in experiments:
-        division = Division(experiment, series, frozen)
+        if experiment.name in left_out:
+            say(f"{experiment.name}: {left_out[experiment.name]}")
+            continue
         for seed in experiment.seeds:
             target = folder.run(experiment.name, seed)
             if target.is_trained:
                 say(f"{experiment.name}, seed {seed}: already trained")
                 continue
+            if isinstance(experiment, AsIs):
+                write_as_is(experiment, photos, target)
+                continue
+            division = Division(experiment, trained, frozen)
             siblings = {other.name: folder.run(other.name, seed) for other in experiments}
             parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
             events = folder.events(experiment.name, seed)
             train_experiment(experiment, seed, parent, photos, division, target, events, custom)
             changed.add(target.path.relative_to(folder.path).as_posix())
 
+    if not trained_runs(folder):
+        raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
     why = f"final figures of {recipe.name}"
-    changed.update(evaluate_on_test(trained_runs(folder), photos, series, frozen, folder, why))
-    write_results(folder, describe(photos))
+    changed.update(evaluate_on_test(trained_runs(folder), photos, trained, frozen, folder, why))
+    write_results(folder, describe(photos), left_out)
     save_pictures(folder.path, changed)
     return load_results(folder.path)
 
 
-def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+def with_parents(experiments: Sequence[AnyExperiment], only: Sequence[str]) -> list[AnyExperiment]:
     """Keep the experiments of these names and the ancestors that they start from; all without names.
 
     Raises:
@@ -115,7 +126,7 @@ def with_parents(experiments: Sequence[Experiment], only: Sequence[str]) -> list
 
 
 def claim(
-    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[Experiment], photos: SeriesPhotos, custom: Custom
+    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[AnyExperiment], photos: SeriesPhotos, custom: Custom
 ) -> None:
     """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unfreeze.config import Experiment
-from unfreeze.data.photos import SPARE_PIXELS, decode, resize
+from unfreeze.config import AnyExperiment, AsIs, Experiment
+from unfreeze.data.photos import decode, least_sides, resize
 from unfreeze.data.views import make_view
 from unfreeze.errors import DataError, PhotoError, RecipeError
 from unfreeze.inference.finished import finished_run
@@ -66,7 +66,7 @@ def show_views(run: str | Path, photo: str | Path, count: int = 7) -> ShownViews
         DataError: the photo can't be read.
     """
     settings = _settings(run)
-    if not settings.augment:
+    if isinstance(settings, AsIs) or not settings.augment:
         raise RecipeError(
             f"{settings.name} is trained without augmentation, so it sees no views. Name a run or a recipe "
             "that augments."
@@ -74,7 +74,7 @@ def show_views(run: str | Path, photo: str | Path, count: int = 7) -> ShownViews
     size = settings.image_size
     try:
         data = read_file(Path(photo))
-        pixels = resize(decode(data, SPARE_PIXELS * size), size, settings.resize)
+        pixels = resize(decode(data, least_sides(size, settings.resize)), size, settings.resize)
     except PhotoError as error:
         raise DataError(f"{photo} {error}.") from error
     sha256 = hashlib.sha256(data).hexdigest()
@@ -84,11 +84,12 @@ def show_views(run: str | Path, photo: str | Path, count: int = 7) -> ShownViews
     return ShownViews(str(photo), pixels, np.stack(views), picture)
 
 
-def _settings(run: str | Path) -> Experiment:
+def _settings(run: str | Path) -> AnyExperiment:
     if Path(run).suffix not in (".yaml", ".yml") and str(run) not in shipped_recipes():
         return read_settings(RunFolder(finished_run(run)))
     experiments = resolve(read_recipe(run))
-    return next((each for each in experiments if each.augment), experiments[0])
+    trained = [each for each in experiments if isinstance(each, Experiment)]
+    return next((each for each in trained if each.augment), experiments[0])
 
 
 def _order(settings: Experiment) -> str:

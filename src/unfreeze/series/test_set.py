@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import keras
 
-from unfreeze.config import Experiment
+from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.evaluation.metrics import Metrics, evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
@@ -16,6 +16,7 @@ from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import backbone_of, build_classifier
 from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.progress import task
+from unfreeze.series.as_is import measured, parts_of
 from unfreeze.series.division import Division
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
 from unfreeze.series.lineage import read_settings
@@ -37,7 +38,7 @@ def evaluate_on_test(
     Args:
         runs: trained ones.
         photos: of the series.
-        series: its experiments, which share what frozen layers make of the test photos.
+        series: its experiments that are trained, which share what frozen layers make of the test photos.
         frozen: engines and cache.
         out: the series' folder, which keeps the record of reads.
         why: goes on record with the read.
@@ -51,9 +52,13 @@ def evaluate_on_test(
         for run in waiting:
             started = time.perf_counter()
             experiment = read_settings(run)
-            metrics = _test(run, photos, Division(experiment, series, frozen))
+            predictions = _test(run, experiment, photos, series, frozen)
+            write_predictions(run.predictions, predictions)
+            metrics = evaluate(predictions.labels, predictions.probabilities)
             figures = read_json(run.metrics)
             figures["test"] = metrics.to_json(photos.classes)
+            if isinstance(experiment, AsIs):
+                figures["coverage"] = measured(figures["coverage"], predictions)
             spent = time.perf_counter() - started
             for part in ("evaluate", "total"):
                 figures["seconds"][part] = round(figures["seconds"][part] + spent, 3)
@@ -63,23 +68,32 @@ def evaluate_on_test(
     return names
 
 
-def _test(run: RunFolder, photos: SeriesPhotos, division: Division) -> Metrics:
-    """Predict the test photos with the best weights, and keep the predictions."""
-    experiment, test = division.experiment, photos.splits.test
-    labels = photos.labels(test)
-    classifier = best_model(run, experiment, len(photos.classes))
-    unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
-    rows = division.rows(classifier, unfrozen, photos.pixels(test, experiment), training=False)
+def _test(
+    run: RunFolder,
+    experiment: AnyExperiment,
+    photos: SeriesPhotos,
+    series: Sequence[Experiment],
+    frozen: FrozenLayers,
+) -> Predictions:
+    """Predict the test photos with the best weights."""
+    test = photos.splits.test
+    labels, pixels = photos.labels(test), photos.pixels(test, experiment)
+    trained: Any
+    if isinstance(experiment, AsIs):
+        trained, rows = parts_of(run, pixels, frozen)
+    else:
+        division = Division(experiment, series, frozen)
+        classifier = _best_model(run, experiment, len(photos.classes))
+        unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
+        trained = division.trained(classifier, unfrozen)
+        rows = division.rows(classifier, unfrozen, pixels, training=False)
     if isinstance(rows, Activations):
         rows.compute()
-    trained: Any = division.trained(classifier, unfrozen)
     probabilities = trained.predict(Batches(rows, labels, experiment.batch_size), verbose=0)
-    paths = tuple(photo.path for photo in test)
-    write_predictions(run.predictions, Predictions(paths, labels, photos.classes, probabilities))
-    return evaluate(labels, probabilities)
+    return Predictions(tuple(photo.path for photo in test), labels, photos.classes, probabilities)
 
 
-def best_model(run: RunFolder, experiment: Experiment, class_count: int) -> keras.Model:
+def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> keras.Model:
     """Give a run's whole model with its best weights; ours is built faster than it is loaded."""
     if read_yaml(run.config).get("custom", {}).get("head"):
         return cast(keras.Model, keras.saving.load_model(run.model, compile=False))
@@ -88,21 +102,24 @@ def best_model(run: RunFolder, experiment: Experiment, class_count: int) -> kera
     return classifier
 
 
-def _hparams(experiment: Experiment, metrics: Metrics) -> tuple[dict[str, Any], dict[str, float]]:
+def _hparams(experiment: AnyExperiment, metrics: Metrics) -> tuple[dict[str, Any], dict[str, float]]:
     """Give an experiment's settings and test figures as TensorBoard's HParams tab shows them."""
-    last = experiment.phases[-1]
-    settings = {
+    settings: dict[str, Any] = {
         "name": experiment.name,
         "seed": experiment.seeds[0],
         "kind": experiment.kind,
         "backbone": experiment.backbone,
-        "fraction": experiment.fraction,
-        "augment": bool(experiment.augment),
-        "unfreeze": str(last.unfreeze),
-        "epochs": experiment.epochs,
-        "learning_rate": last.learning_rate,
-        "batch_size": experiment.batch_size,
     }
+    if isinstance(experiment, Experiment):
+        last = experiment.phases[-1]
+        settings |= {
+            "fraction": experiment.fraction,
+            "augment": bool(experiment.augment),
+            "unfreeze": str(last.unfreeze),
+            "epochs": experiment.epochs,
+            "learning_rate": last.learning_rate,
+            "batch_size": experiment.batch_size,
+        }
     return settings, {
         "test_accuracy": metrics.accuracy,
         "test_loss": metrics.loss,
