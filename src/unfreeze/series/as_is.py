@@ -84,7 +84,7 @@ def write_as_is(experiment: AsIs, photos: SeriesPhotos, run: RunFolder) -> None:
     """
     clock = Clock()
     run.path.mkdir(parents=True, exist_ok=True)
-    config = settings(experiment, experiment.seeds[0], describe(photos), {})
+    config = settings(experiment, experiment.seeds[0], describe(photos), custom={})
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
 

@@ -132,7 +132,7 @@ def settings(experiment: AnyExperiment, seed: int, data: dict[str, Any], custom:
     """
     content = experiment.model_dump(mode="json", exclude={"seeds"})
     data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
-    own = {"custom": custom} if custom else {}
+    own = {"custom": custom} if custom and isinstance(experiment, Experiment) else {}
     return {**content, **own, "kind": experiment.kind, "seed": seed, "data": data}
 
 
