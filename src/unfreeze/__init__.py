@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare
+    from unfreeze.series.eject import eject
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
     from unfreeze.series.train import train
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "fit", "load", "plan", "run", "show", "train"]
+__all__ = ["check", "compare", "eject", "fit", "load", "plan", "run", "show", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
+    "eject": "unfreeze.series.eject",
     "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
     "plan": "unfreeze.series.plan",

@@ -104,7 +104,7 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
+                unfrozen_layers(untrained_backbone(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
@@ -112,7 +112,7 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
 
 
 @cache
-def _untrained(backbone: str, image_size: int) -> keras.Model:
+def untrained_backbone(backbone: str, image_size: int) -> keras.Model:
     """Build a backbone for its layers' names alone: no weights are read."""
     return build_backbone(backbone, image_size, weights=None)
 
