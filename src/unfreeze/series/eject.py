@@ -129,7 +129,7 @@ def _photo_notes(photos: Sequence[Photo]) -> list[str]:
     say(f"TensorFlow neither turns photos upright (EXIF) nor puts transparent ones on white: {count} here.")
     return [
         "",
-        f"TensorFlow neither turns photos upright (EXIF) nor puts transparent ones on white;",
+        "TensorFlow neither turns photos upright (EXIF) nor puts transparent ones on white;",
         f"unfreeze does, and {count} of {len(photos)} photos need it.",
     ]
 

@@ -53,7 +53,7 @@ def plain_keras_script(
     first = trained[0]
     template = importlib.resources.files("unfreeze.series").joinpath("plain_keras.template")
     return Template(template.read_text(encoding="utf-8")).substitute(
-        title=f"{name}: {len(trained)} experiments in plain Keras.",
+        title=f"{name}: {len(trained)} experiment{'s' if len(trained) > 1 else ''} in plain Keras.",
         file=file,
         notes="".join(f"\n{note}" for note in notes),
         data=_call("DATA = Path", _literal(data.as_posix())),
@@ -93,7 +93,7 @@ def _section(
     if experiment.kind == "as_is":
         return f"# %% {name}: the pretrained network's own answers, for which there is `unfreeze run`"
     parent = parent_name(experiment)
-    kind = f"fine-tuning of {parent}" if parent else experiment.kind.replace("_", " ")
+    kind = experiment.kind.replace("fine_t", "fine-t").replace("_", " ") + (f" of {parent}" if parent else "")
     lines = [f"# %% {' '.join(experiment.name.split())}: {kind}, on {100 * experiment.fraction:g}% of the photos"]
 
     arguments = [_augmentation_name(_changes(experiment), augmentations)] if experiment.augment else []
