@@ -242,9 +242,7 @@ def test_augmentation_is_what_saved_models_carry(augment):
     assert drawn(names["augmentation"]().layers) == drawn(augmentation_layers(augment, 0).layers)
 
 
-@pytest.mark.parametrize(
-    "name", ["mobilenet", "mobilenetv3small", "resnet50", "vgg16", "densenet121", "efficientnetv2b0", "nasnetmobile"]
-)
+@pytest.mark.parametrize("name", ["mobilenet", "vgg16", "densenet121", "efficientnetv2b0"])
 def test_networks_of_keras_are_those_of_unfreeze(name):
     """Same pixels in, same features out, and the same layers from the end; random weights, since no net is needed."""
     names = {"keras": keras, "InferenceMode": lambda network: lambda x: network(x, training=False)}
@@ -268,17 +266,28 @@ def test_networks_of_keras_are_those_of_unfreeze(name):
 def trained_by_both(solar_cells, tmp_path_factory):
     """One experiment by unfreeze and, from the same first weights, by its script: (OUT, what the script did).
 
-    Each step takes all photos and none is augmented, so nothing that is drawn makes a difference.
+    Each step takes all photos, none is augmented, and those for training need no resizing, so that nothing drawn or
+    rounded makes a difference.
     """
     folder = tmp_path_factory.mktemp("both")
+    for label in ("defective", "functional"):
+        for split in ("train", "test"):
+            (folder / "photos" / split / label).mkdir(parents=True)
+        for number, file in enumerate(sorted((solar_cells / label).iterdir())):
+            if number < 10:
+                shutil.copy(file, folder / "photos" / "test" / label)
+            else:
+                with Image.open(file) as image:
+                    image.resize((64, 64)).save(folder / "photos" / "train" / label / f"{number}.png")
     content = {
         "name": "both",
-        "data": {"image_size": 64, "batch_size": 64},
-        "experiments": {"a": {"fraction": 0.5, "unfreeze": 10, "epochs": 3, "learning_rate": 1e-4}},
+        "data": {"source": str(folder / "photos"), "image_size": 64, "batch_size": 64, "validation": 0.2},
+        "precision": "float32",
+        "experiments": {"a": {"fraction": 0.5, "unfreeze": 10, "epochs": 3}},
     }
     recipe = check_recipe(content, "recipe")
-    unfreeze.run(recipe, solar_cells, folder / "out")
-    script = unfreeze.eject(recipe, solar_cells, folder / "script.py")
+    unfreeze.run(recipe, out=folder / "out")
+    script = unfreeze.eject(recipe, out=folder / "script.py")
     (folder / "driver.py").write_text(SAME_HEAD)
     python(folder / "driver.py", script, folder / "made.npz")
     return folder / "out", np.load(folder / "made.npz")
@@ -288,6 +297,7 @@ def test_the_script_sees_the_same_photos(trained_by_both, cache):
     out, made = trained_by_both
     splits = rows(out / "splits.csv")
     first = [row for row in splits if row["split"] == "train" and int(row["rank"]) < 15]  # half of 30 in each class
+    assert len(first) == 30
     assert made["train"].tolist() == [row["path"] for row in first]
     test = [row for row in splits if row["split"] == "test"]
     assert made["labels"].tolist() == [["defective", "functional"].index(row["label"]) for row in test]
@@ -303,13 +313,13 @@ def test_the_script_trains_the_same(trained_by_both):
     entry = json.loads((out / "results.json").read_text())["experiments"][0]
     assert int(made["trainable"]) == entry["trainable_parameters"]
     history = rows(run / "history.csv")
-    np.testing.assert_allclose(made["loss"], [float(row["loss"]) for row in history], rtol=0.02)
-    np.testing.assert_allclose(made["val_loss"], [float(row["val_loss"]) for row in history], rtol=0.02)
+    np.testing.assert_allclose(made["loss"], [float(row["loss"]) for row in history], rtol=1e-3)
+    np.testing.assert_allclose(made["val_loss"], [float(row["val_loss"]) for row in history], rtol=1e-3)
     predictions = read_predictions(run / "predictions.csv")
-    np.testing.assert_allclose(made["probabilities"], predictions.probabilities, atol=0.02)
+    np.testing.assert_allclose(made["probabilities"], predictions.probabilities, atol=0.05)  # resized by each
+    right = np.argmax(made["probabilities"], axis=1) == predictions.labels
     results = json.loads((out.parent / "results.json").read_text())
-    assert results["accuracies"]["a"] == pytest.approx(entry["test"]["accuracy"], abs=1e-6)
-    assert (out.parent / "checkpoints" / "a.weights.h5").is_file()
+    assert results["accuracies"]["a"] == pytest.approx(right.mean(), abs=1e-6)
     assert list((out.parent / "tensorboard" / "a" / "validation").glob("events.*"))
 
 
@@ -323,7 +333,10 @@ def test_test_accuracies_agree_within_the_spread_of_seeds(tmp_path):
     accuracies = []
     for seed in range(3):
         python(
-            "-c", "import sys, runpy; sys.modules['unfreeze'] = None; runpy.run_path(sys.argv[1])", script, SEED=seed
+            "-c",
+            "import sys, runpy; sys.modules['unfreeze'] = None; runpy.run_path(sys.argv[1])",
+            script,
+            SEED=str(seed),
         )
         accuracies.append(json.loads((tmp_path / "results.json").read_text())["accuracies"])
     for name in ("model_2", "model_3"):
