@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare
+    from unfreeze.series.eject import eject
     from unfreeze.series.plan import plan
     from unfreeze.series.run import run
     from unfreeze.series.show_views import show_views
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "evaluate", "fit", "load", "plan", "run", "show", "show_views", "train"]
+__all__ = ["check", "compare", "eject", "evaluate", "fit", "load", "plan", "run", "show", "show_views", "train"]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
+    "eject": "unfreeze.series.eject",
     "evaluate": "unfreeze.inference.evaluate",
     "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
