@@ -26,5 +26,5 @@ def test_check_reads_a_folder(
 
 
 def test_check_names_what_is_not_there() -> None:
-    with pytest.raises(DataError, match=r"^nowhere is neither a folder nor the name of a data set"):
+    with pytest.raises(DataError, match=r"^nowhere is neither a folder, a file, nor the name of a data set"):
         check("nowhere")
