@@ -73,8 +73,10 @@ def test_nothing_usable_exits_with_1_and_still_tells(call, tmp_path):
 
 def test_what_is_no_data_set(call, tmp_path):
     assert refused(call("check", tmp_path / "nowhere")) == (
-        f"{tmp_path / 'nowhere'} is neither a folder nor the name of a data set. Give a folder with train/CLASS/* and "
-        "test/CLASS/* (and val/CLASS/* if you have it), a folder of CLASS/*, or the name of a data set (elpv)."
+        f"{tmp_path / 'nowhere'} is neither a folder, a file, nor the name of a data set. Give a folder with "
+        "train/CLASS/* and test/CLASS/* (and val/CLASS/* if you have it), a folder of CLASS/*, Food-101's own folder, "
+        "a CSV with path,label[,split][,group], a zip or tar of any of these, the URL of one, or the name of a data set "
+        "(elpv, food-vision)."
     )
     assert refused(call("check", tmp_path)) == (
         f"{tmp_path} has no class folders: each class needs a folder with its photos."

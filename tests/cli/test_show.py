@@ -69,5 +69,5 @@ def test_what_is_not_there(call, run, tmp_path):
         f"There is no run {tmp_path / 'nowhere'}. A run is a folder like runs/demo/experiments/model_2/seed-0."
     )
     assert refused(call("show", run, "--data", tmp_path / "nowhere")).startswith(
-        f"{tmp_path / 'nowhere'} is neither a folder nor the name of a data set."
+        f"{tmp_path / 'nowhere'} is neither a folder, a file, nor the name of a data set."
     )

@@ -34,5 +34,5 @@ def test_what_a_notebook_shows(make_photos: Callable[[dict[str, int]], Path]) ->
 
 
 def test_check_names_what_is_not_there() -> None:
-    with pytest.raises(DataError, match=r"^nowhere is neither a folder nor the name of a data set"):
+    with pytest.raises(DataError, match=r"^nowhere is neither a folder, a file, nor the name of a data set"):
         check("nowhere")

@@ -152,7 +152,7 @@ FORMS = (
 
 
 def test_what_is_not_there_is_named_with_what_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"^nowhere is neither a folder or file nor the name of a data set\. {FORMS}"):
+    with pytest.raises(DataError, match=rf"^nowhere is neither a folder, a file, nor the name of a data set\. {FORMS}"):
         open_source("nowhere")
     file = make(tmp_path, "photos.pdf") / "photos.pdf"
     with pytest.raises(

@@ -142,7 +142,7 @@ def test_photos_that_are_gone(run, solar_cells, tmp_path):
     with pytest.raises(DataError, match=r"^None of the 20 photos can be read: .* is not there\.$"):
         unfreeze.show(run)
     shutil.rmtree(moved)
-    with pytest.raises(DataError, match="moved is neither a folder nor the name of a data set"):
+    with pytest.raises(DataError, match="moved is neither a folder, a file, nor the name of a data set"):
         unfreeze.show(run)
 
 

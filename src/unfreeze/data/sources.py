@@ -49,7 +49,7 @@ def open_source(data: str | Path) -> Source:
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
-        raise DataError(f"{data} is neither a folder or file nor the name of a data set. Give {FORMS}.")
+        raise DataError(f"{data} is neither a folder, a file, nor the name of a data set. Give {FORMS}.")
     if path.suffix.lower() == ".csv":
         return open_csv(path)
     if archive_stem(path.name) == path.name and archive_kind(_start(path)) is None:
