@@ -7,6 +7,7 @@ from typing import Any
 from unfreeze.config import Experiment
 from unfreeze.errors import RunError
 from unfreeze.inference.finished import finished_run
+from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, file_sha256, read_json, read_yaml
 
@@ -119,6 +120,8 @@ def _seen_from(out: Path, run: Path) -> str:
 def settings(experiment: Experiment, seed: int, data: dict[str, Any]) -> dict[str, Any]:
     """Everything that decides a run's result, as its `config.yaml` holds it."""
     content = experiment.model_dump(mode="json", exclude={"seeds"})
+    if sha256 := backbone_sha256(experiment.backbone):
+        content["backbone_sha256"] = sha256
     data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
     return {**content, "kind": experiment.kind, "seed": seed, "data": data}
 

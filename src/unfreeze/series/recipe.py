@@ -103,7 +103,7 @@ def resolve(recipe: Recipe) -> list[Experiment]:
 
     Raises:
         RecipeError: a child's backbone or image size differs from its parent's.
-        BackboneError: a backbone's name is unknown.
+        BackboneError: a backbone's name is unknown, or its file isn't there.
     """
     experiments = {name: _complete(name, recipe, own) for name, own in recipe.experiments.items()}
     ordered: dict[str, Experiment] = {}
@@ -169,6 +169,7 @@ def _as_written(experiment: Experiment) -> dict[str, Any]:
 
 
 def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> Experiment:
+    from unfreeze.models.backbone_files import located
     from unfreeze.models.backbones import default_image_size
 
     def pick(top: BaseModel, inner: BaseModel, key: str) -> Any:
@@ -181,6 +182,7 @@ def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> Experiment:
     )
     for key in ("unfreeze", "epochs", "learning_rate"):
         del settings[key]
+    settings["backbone"] = located(settings["backbone"])
     photos["image_size"] = photos["image_size"] or default_image_size(settings["backbone"])
     return Experiment(
         name=name,
