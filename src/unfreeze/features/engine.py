@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
+from unfreeze.features.erfc import teach_erfc
 from unfreeze.features.graph import calls
 from unfreeze.files import publish, replace_text
 from unfreeze.models.weights import weights_sha256
@@ -271,6 +272,7 @@ def _on_gpu() -> bool:
 
 
 def _export(model: keras.Model, file: Path) -> None:
+    teach_erfc()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"

@@ -1,7 +1,8 @@
 """Pretrained backbones by name: EfficientNet-Lite, every network of `keras.applications`, KerasHub's, and one's own.
 
 All of them take pixels from 0 to 255 and do their own preprocessing, so nobody else has to know it. A network of
-`keras.applications` or KerasHub is rebuilt layer by layer on one weightless preprocessing step of ours:
+`keras.applications` is rebuilt layer by layer on one weightless preprocessing step of ours, and so are KerasHub's that
+are made of Keras's layers:
 
 - Some come without preprocessing, some with it, and EfficientNetB0 to B7 have one layer more with ImageNet's weights
   than without, so that weights saved from one graph mean something else in the other. Rebuilt, they are all alike.
@@ -95,7 +96,8 @@ def build_backbone(
     if preset := preset_of(name):
         size = image_size or default_image_size(name)
         loaded = load_preset(preset, size, pretrained=weights is not None)
-        backbone = _rebuild(loaded.network, (loaded.scale, loaded.offset), size, model_name(preset))
+        copy = _rebuild if loaded.is_plain else _as_one_layer
+        backbone = copy(loaded.network, (loaded.scale, loaded.offset), size, model_name(preset))
         return keras.Model(backbone.input, as_feature_map(backbone.output, name), name=backbone.name)
     if is_own(name):
         return load_own_backbone(name, image_size)
@@ -181,10 +183,19 @@ def _rebuild(network: keras.Model, mode: Pixels | tuple[Any, Any], size: int, na
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         return operation(*(preprocessed if arg is pixels else arg for arg in args), **kwargs)
 
-    clone = keras.models.clone_model(network, input_tensors=pixels, clone_function=copy, call_function=call)
+    inputs = keras.tree.pack_sequence_as(network.input, [pixels])
+    clone = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy, call_function=call)
     backbone = keras.Model(clone.inputs[0], clone.outputs[0], name=name)
     backbone.set_weights(network.get_weights())
     return backbone
+
+
+def _as_one_layer(network: keras.Model, mode: Pixels | tuple[Any, Any], size: int, name: str) -> keras.Model:
+    """Put a network behind its preprocessing as it is: one layer of a model that has two."""
+    pixels: Any = keras.Input((size, size, 3), name="pixels")
+    preprocessed = keras.tree.pack_sequence_as(network.input, [_preprocess(pixels, mode)])
+    network.name = "network"  # Keras numbers unnamed ones through a whole process
+    return keras.Model(pixels, network(preprocessed), name=name)
 
 
 def _preprocess(pixels: Any, mode: Pixels | tuple[Any, Any]) -> Any:

@@ -28,6 +28,11 @@ class Preset:
     scale: Any
     offset: Any
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network is made of Keras's own layers alone; many of KerasHub's can't be copied one by one."""
+        return all(type(layer).__module__.startswith("keras.") for layer in self.network.operations)
+
 
 def load_preset(preset: str, image_size: int, pretrained: bool = True) -> Preset:
     """Load a network of KerasHub, fetching what is not at hand.
@@ -98,11 +103,11 @@ def _converter(preset: str) -> Any:
 
 
 def _in_words(preset: str, error: Exception, image_shape: tuple[int, ...] | None = None) -> str:
-    reason = " ".join(str(error).split())[:300]
+    reason = " ".join(str(error).split())[:300].rstrip(".")
     if image_shape:
-        return f"keras_hub:{preset} can't be built for photos of {image_shape[0]} x {image_shape[1]} pixels: {reason}"
+        return f"keras_hub:{preset} can't be built for photos of {image_shape[0]} x {image_shape[1]} pixels: {reason}."
     if Path(preset).is_dir():
-        return f"keras_hub:{preset} can't be loaded: {reason}"
+        return f"keras_hub:{preset} can't be loaded: {reason}."
     return (
         f"keras_hub:{preset} can't be fetched: {reason}. "
         f"Try again when the net is there, or take a backbone whose weights are: {weights_at_hand()}."

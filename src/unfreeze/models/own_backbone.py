@@ -57,7 +57,7 @@ def _load(file: str) -> Any:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on a damaged or unsafe file
         raise BackboneError(
-            f"{file} can't be loaded safely as a Keras model: {' '.join(str(error).split())[:300]} "
+            f"{file} can't be loaded safely as a Keras model: {' '.join(str(error).split())[:300].rstrip('.')}. "
             "It must be a file of model.save('NAME.keras'), made of Keras's own layers: no Lambda, no classes of your "
             "own."
         ) from error
