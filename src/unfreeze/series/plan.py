@@ -16,7 +16,6 @@ from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.models.backbones import build_backbone
 from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
@@ -105,32 +104,28 @@ def check_layers(experiments: Sequence[Experiment]) -> None:
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(_untrained(*_network(experiment)), phase.unfreeze)
+                unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
 
 
-def _network(experiment: Experiment) -> tuple[str, int, str | None]:
-    return experiment.backbone, experiment.image_size, backbone_sha256(experiment.backbone)
-
-
 @cache
-def _untrained(backbone: str, image_size: int, sha256: str | None) -> keras.Model:
+def _untrained(backbone: str, image_size: int) -> keras.Model:
     """Build a backbone for its layers' names alone: no weights are read."""
     return build_backbone(backbone, image_size, weights=None)
 
 
 @cache
-def _pretrained(backbone: str, image_size: int, sha256: str | None, class_count: int) -> keras.Model:
+def _pretrained(backbone: str, image_size: int, class_count: int) -> keras.Model:
     """Build a classifier as every experiment finds it before training; its weights name what the cache holds."""
     return build_classifier(build_backbone(backbone, image_size), class_count)
 
 
 def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:
     experiment = division.experiment
-    classifier = _pretrained(*_network(experiment), len(photos.classes))
+    classifier = _pretrained(experiment.backbone, experiment.image_size, len(photos.classes))
     backbone = backbone_of(classifier)
     unfrozen = unfrozen_layers(backbone, experiment.phases[-1].unfreeze)
     train, val, test = photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test
