@@ -81,7 +81,10 @@ def test_other_models_are_refused(tmp_path):
     for model, message in (
         (keras.Model(two, layers.Flatten()(two[0])), "its model has 2 inputs and 1 outputs. It must have one of each"),
         (model_to(lambda x: [x, x + 1]), "its model has 1 inputs and 2 outputs"),
-        (model_to(lambda x: x, keras.Input((None, None, 3))), r"its input is \(None, None, None, 3\). It must be square"),
+        (
+            model_to(lambda x: x, keras.Input((None, None, 3))),
+            r"its input is \(None, None, None, 3\). It must be square",
+        ),
         (model_to(lambda x: x, keras.Input((SIZE, 8, 3))), rf"its input is \(None, {SIZE}, 8, 3\)"),
         (model_to(lambda x: x, keras.Input((SIZE, SIZE, 1))), rf"its input is \(None, {SIZE}, {SIZE}, 1\)"),
         (model_to(lambda x: layers.Reshape((2, 2, 4, 4))(x)), r"its output is \(None, 2, 2, 4, 4\). It must be a feat"),
@@ -105,7 +108,7 @@ def test_classes_of_ones_own_and_damaged_files_are_refused(tmp_path, monkeypatch
     (tmp_path / "mine.keras").write_bytes(b"nonsense")
     with pytest.raises(BackboneError, match=r"mine.keras can't be loaded safely as a Keras model: .*model.save"):
         build_backbone(file)
-    with pytest.raises(BackboneError, match=r"There is no file .*nowhere.keras. A backbone of your own is a model that"):
+    with pytest.raises(BackboneError, match=r"There is no file .*nowhere.keras. A backbone of your own is a model"):
         default_image_size(str(tmp_path / "nowhere.keras"))
 
 
@@ -132,7 +135,8 @@ def test_a_series_knows_the_content_of_its_file(solar_cells, tmp_path, monkeypat
         x = layers.Conv2D(8, 3, strides=2, activation="relu", name=name)(x)
     file = saved(keras.Model(photo, x), tmp_path)
     (tmp_path / "recipe.yaml").write_text(
-        "{name: own, backbone: mine.keras, epochs: 1, experiments: {a: {fraction: 0.2}, b: {from: a, unfreeze: second}}}"
+        "{name: own, backbone: mine.keras, fraction: 0.2, epochs: 1,"
+        " experiments: {a: {}, b: {from: a, unfreeze: second}}}"
     )
     monkeypatch.chdir(tmp_path)
     unfreeze.run("recipe.yaml", data=solar_cells, out="out")

@@ -79,8 +79,8 @@ def test_three_epochs(name, forty, saved, cache, tmp_path):
     size, out = SIZES[name], tmp_path / "out"
     experiments = {"head": {}, "tuned": {"from": "head", "unfreeze": 8}}
     recipe = tmp_path / "recipe.yaml"
-    data = {"image_size": size, "batch_size": 8}
-    recipe.write_text(json.dumps({"name": name, "backbone": name, "epochs": 3, "data": data, "experiments": experiments}))
+    settings = {"backbone": name, "epochs": 3, "data": {"image_size": size, "batch_size": 8}}
+    recipe.write_text(json.dumps({"name": name, **settings, "experiments": experiments}))
     unfreeze.run(recipe, data=forty, out=out, only=["head"])
     split = rows(out / "splits.csv")
     assert len(split) == 40

@@ -98,7 +98,7 @@ def build_backbone(
         loaded = load_preset(preset, size, pretrained=weights is not None)
         copy = _rebuild if loaded.is_plain else _as_one_layer
         backbone = copy(loaded.network, (loaded.scale, loaded.offset), size, model_name(preset))
-        return keras.Model(backbone.input, as_feature_map(backbone.output, name), name=backbone.name)
+        return keras.Model(backbone.inputs[0], as_feature_map(backbone.outputs[0], name), name=backbone.name)
     if is_own(name):
         return load_own_backbone(name, image_size)
 

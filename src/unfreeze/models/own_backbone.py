@@ -56,8 +56,9 @@ def _load(file: str) -> Any:
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on a damaged or unsafe file
+        reason = str(error).rpartition("Exception encountered: ")[2]  # before that Keras prints the whole configuration
         raise BackboneError(
-            f"{file} can't be loaded safely as a Keras model: {' '.join(str(error).split())[:300].rstrip('.')}. "
+            f"{file} can't be loaded safely as a Keras model: {' '.join(reason.split())[:300].rstrip('.')}. "
             "It must be a file of model.save('NAME.keras'), made of Keras's own layers: no Lambda, no classes of your "
             "own."
         ) from error
