@@ -11,6 +11,8 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(BACKEND),test]'
+# KerasHub without tensorflow-text, which would put a second TensorFlow in the first one's place
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps keras-hub regex tokenizers
 	touch $@
 
 demo: install

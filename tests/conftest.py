@@ -73,6 +73,12 @@ def series(solar_cells: Path, recipe: Path, tmp_path_factory: pytest.TempPathFac
     return out
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spend next to no time on finding out which batch is fastest."""
+    monkeypatch.setattr("unfreeze.features.engine.TRIAL_SECONDS", 1e-6)
+
+
 def rows(file: Path) -> list[dict[str, str]]:
     """Read a CSV file."""
     with file.open(encoding="utf-8", newline="") as lines:

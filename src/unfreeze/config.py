@@ -130,7 +130,8 @@ class Settings(Section):
     """What every experiment has; at the top of a recipe it is the default of all of them.
 
     Attributes:
-        backbone: name of the pretrained network.
+        backbone: name of the pretrained network, `keras_hub:` and a preset of KerasHub, or the path of a `.keras` file
+            with a network of one's own.
         fraction: share of each class's training photos that is used.
         augment: random changes to training photos, or `false`.
         unfreeze: which of the backbone's layers are trained with the head; 0 is feature extraction.

@@ -57,12 +57,6 @@ def stages(classifier: keras.Model, cache: Path, pixels: np.ndarray) -> list[Eng
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spend next to no time on finding out which batch is fastest."""
-    monkeypatch.setattr("unfreeze.features.engine.TRIAL_SECONDS", 1e-6)
-
-
-@pytest.fixture
 def news() -> Iterator[list[str]]:
     """Every line that is said during the test."""
     lines: list[str] = []

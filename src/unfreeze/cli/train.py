@@ -13,7 +13,10 @@ from unfreeze.cli.results import show_results
 @verb(example="unfreeze train my_photos --fraction 0.1 --unfreeze 10", resumable=True)
 def train(
     data: DataArgument,
-    backbone: Annotated[str | None, typer.Option("--backbone", metavar="B", help="Pretrained network.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", metavar="B", help="Pretrained network: a name, keras_hub:PRESET, or a .keras file."),
+    ] = None,
     fraction: Annotated[float | None, typer.Option("--fraction", metavar="F", help="Share of the photos.")] = None,
     unfreeze_layers: Annotated[
         str | None,

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
 from unfreeze.features.graph import calls
+from unfreeze.features.onnx_gaps import exportable
 from unfreeze.files import publish, replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
@@ -275,7 +276,7 @@ def _export(model: keras.Model, file: Path) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"
         logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it shows optimizations that fail, with traceback
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), exportable():
             warnings.simplefilter("ignore")  # exporters look for names that newer NumPy and ONNX no longer have
             model.export(temporary, format="onnx", verbose=False)
         publish(temporary, file)

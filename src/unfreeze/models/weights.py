@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable
 
 import keras
@@ -22,7 +23,9 @@ def weights_sha256(layers: keras.Layer | Iterable[keras.Layer]) -> str:
         for weight in layer.weights:
             values = np.asarray(keras.ops.convert_to_numpy(weight))
             little_endian = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-            digest.update(f"{weight.path} {tuple(weight.shape)} {weight.dtype}\n".encode())
+            # Keras numbers unnamed weights, which ConvNeXt has, through a whole process
+            path = re.sub(r"(^|/)variable_\d+$", r"\1variable", weight.path)
+            digest.update(f"{path} {tuple(weight.shape)} {weight.dtype}\n".encode())
             digest.update(little_endian.tobytes())
     return digest.hexdigest()
 

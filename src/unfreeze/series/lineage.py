@@ -7,6 +7,7 @@ from typing import Any
 from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.errors import RunError
 from unfreeze.inference.finished import finished_run
+from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, file_sha256, read_json, read_yaml
 
@@ -131,6 +132,8 @@ def settings(experiment: AnyExperiment, seed: int, data: dict[str, Any], custom:
         custom: what `Custom.described` says of the caller's own parts.
     """
     content = experiment.model_dump(mode="json", exclude={"seeds"})
+    if sha256 := backbone_sha256(experiment.backbone):
+        content["backbone_sha256"] = sha256
     data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
     own = {"custom": custom} if custom and isinstance(experiment, Experiment) else {}
     return {**content, **own, "kind": experiment.kind, "seed": seed, "data": data}

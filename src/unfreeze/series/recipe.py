@@ -104,7 +104,7 @@ def resolve(recipe: Recipe) -> list[AnyExperiment]:
 
     Raises:
         RecipeError: a child's backbone or image size differs from its parent's.
-        BackboneError: a backbone's name is unknown.
+        BackboneError: a backbone's name is unknown, or its file isn't there.
     """
     experiments = {name: _complete(name, recipe, own) for name, own in recipe.experiments.items()}
     ordered: dict[str, AnyExperiment] = {}
@@ -172,6 +172,7 @@ def _as_written(experiment: AnyExperiment) -> dict[str, Any]:
 
 
 def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> AnyExperiment:
+    from unfreeze.models.backbone_files import located
     from unfreeze.models.backbones import default_image_size
 
     def pick(top: BaseModel, inner: BaseModel, key: str) -> Any:
@@ -187,6 +188,7 @@ def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> AnyExperime
     )
     for key in ("unfreeze", "epochs", "learning_rate"):
         del settings[key]
+    settings["backbone"] = located(settings["backbone"])
     photos["image_size"] = photos["image_size"] or default_image_size(settings["backbone"])
     return Experiment(
         name=name,

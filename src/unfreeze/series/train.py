@@ -38,7 +38,7 @@ def train(
 
     Args:
         data: a folder, a CSV, an archive, a URL, or the name of a data set.
-        backbone: name of the pretrained network.
+        backbone: name of the pretrained network, `keras_hub:` and a preset, or the path of a `.keras` file.
         fraction: share of each class's training photos, over 0 and at most 1.
         unfreeze: last N layers, a block's name, `all`, or 0 for feature extraction.
         epochs: passes over the photos.

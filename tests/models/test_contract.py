@@ -1,0 +1,65 @@
+"""Every backbone can be cut, exported, saved and loaded: one network a family, all of them with `make test-long`."""
+
+import keras
+import numpy as np
+import pytest
+from tests.contract import check_backbone
+from tests.networks import SIZE, network
+
+from unfreeze.models.backbones import backbone_names
+
+FAMILIES = [
+    "convnexttiny",
+    "densenet121",
+    "efficientnet_lite0",
+    "efficientnetb0",
+    "efficientnetv2b0",
+    "inceptionresnetv2",
+    "inceptionv3",
+    "mobilenet",
+    "mobilenetv2",
+    "mobilenetv3small",
+    "nasnetmobile",
+    "resnet50",
+    "resnet50v2",
+    "vgg16",
+    "xception",
+]
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture
+def normalized():
+    """Give a network with random weights whose features tell photos apart, for one test.
+
+    Untrained layers make less of the differences from one to the next; BatchNormalization with statistics that fit
+    restores them.
+    """
+    changed = []
+
+    def normalize(name):
+        backbone = network(name)
+        changed.append((backbone, backbone.get_weights()))
+        norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        momentum = [layer.momentum for layer in norms]
+        for layer in norms:
+            layer.momentum = 0.0
+        backbone(np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3)).astype("float32"), training=True)
+        for layer, kept in zip(norms, momentum, strict=True):
+            layer.momentum = kept
+        return backbone
+
+    yield normalize
+    for backbone, weights in changed:
+        backbone.set_weights(weights)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_network_of_each_family(name, normalized, tmp_path):
+    check_backbone(normalized(name), tmp_path, share=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbone_names())
+def test_every_network(name, normalized, tmp_path):
+    check_backbone(normalized(name), tmp_path)
