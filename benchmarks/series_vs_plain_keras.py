@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 UNFREEZE = Path(sys.executable).parent / "unfreeze"
+MODELS = [f"model_{number}" for number in range(5)]
 MORE = "experiments.more={from: model_2, fraction: 0.1, unfreeze: 20, epochs: 10, learning_rate: 1e-4}"
 SIDES = ("unfreeze", "views_2", "tuned", "out_of_the_box", "more_cached", "more_tuned")
 AFTER = {"more_cached": "unfreeze", "more_tuned": "tuned"}
@@ -67,7 +68,7 @@ def measure(side: str, options: argparse.Namespace, seed: int, work: Path) -> di
     settings += [MORE] if side in AFTER else []
     recipe = ["food_vision", "--data", options.data, "--quiet"]
     recipe += [part for setting in settings for part in ("--set", setting)]
-    recipe += ["--only", "more"] if side in AFTER else []
+    recipe += [part for name in (["more"] if side in AFTER else MODELS) for part in ("--only", name)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["UNFREEZE_CACHE"] = str(work / f"cache-{AFTER.get(side, side)}")
     folder = work / side

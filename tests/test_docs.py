@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ["recipes", "data", "splits", "freezing", "caching", "checkpoints", "results"]
+PAGES = ["recipes", "data", "splits", "backbones", "freezing", "caching", "checkpoints", "results"]
 
 
 def blocks(page: str, language: str) -> list[str]:
