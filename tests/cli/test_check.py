@@ -75,8 +75,8 @@ def test_what_is_no_data_set(call, tmp_path):
     assert refused(call("check", tmp_path / "nowhere")) == (
         f"{tmp_path / 'nowhere'} is neither a folder, a file, nor the name of a data set. Give a folder with "
         "train/CLASS/* and test/CLASS/* (and val/CLASS/* if you have it), a folder of CLASS/*, Food-101's own folder, "
-        "a CSV with path,label[,split][,group], a zip or tar of any of these, the URL of one, or the name of a data set "
-        "(elpv, food-vision)."
+        "a CSV with path,label[,split][,group], a zip or tar of any of these, the URL of one, or the name of a data "
+        "set (elpv, food-vision)."
     )
     assert refused(call("check", tmp_path)) == (
         f"{tmp_path} has no class folders: each class needs a folder with its photos."
