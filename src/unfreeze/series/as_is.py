@@ -14,9 +14,9 @@ from unfreeze.features.activations import Activations
 from unfreeze.features.engine import Engine
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.files import write_atomically
-from unfreeze.models.as_is import build_as_is
 from unfreeze.models.backbones import build_imagenet_classifier
 from unfreeze.models.imagenet import find_imagenet_classes, imagenet_classes
+from unfreeze.models.translation import build_as_is
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
 from unfreeze.report.wording import shorten

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 from tests.networks import run
 
-from unfreeze.models.as_is import build_as_is
+from unfreeze.models.translation import build_as_is
 
 OUTPUTS = ((3,), (), (5, 6, 9), (0, 1), ())
 
