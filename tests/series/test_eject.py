@@ -21,7 +21,7 @@ from unfreeze.errors import DataError, RecipeError, RunError
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.models.augmentation import augmentation_layers
 from unfreeze.models.backbones import build_backbone
-from unfreeze.series.plain_keras import _augmentation_function, _network_function
+from unfreeze.series.plain_keras import augmentation_function, network_function
 from unfreeze.series.recipe import check_recipe, read_recipe, shipped_recipes
 
 SAME_HEAD = """
@@ -233,7 +233,7 @@ def test_a_parent_outside_the_recipe(solar_cells, tmp_path):
 )
 def test_augmentation_is_what_saved_models_carry(augment):
     names = {"keras": keras}
-    exec(_augmentation_function(augment, [augment]), names)
+    exec(augmentation_function(augment, [augment]), names)
 
     def drawn(layers):
         configs = [{**layer.get_config(), "name": "", "seed": 0} for layer in layers]
@@ -246,7 +246,7 @@ def test_augmentation_is_what_saved_models_carry(augment):
 def test_networks_of_keras_are_those_of_unfreeze(name):
     """Same pixels in, same features out, and the same layers from the end; random weights, since no net is needed."""
     names = {"keras": keras, "InferenceMode": lambda network: lambda x: network(x, training=False)}
-    exec(_network_function(name).replace('"imagenet"', "None"), names)
+    exec(network_function(name).replace('"imagenet"', "None"), names)
     photo = keras.Input((96, 96, 3))
     network, features = names[name](photo)
     ours = build_backbone(name, 96, weights=None)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
@@ -48,8 +48,8 @@ def plain_keras_script(
     trained = [experiment for experiment in experiments if isinstance(experiment, Experiment)]
     augmentations = list(dict.fromkeys(_changes(experiment) for experiment in trained if experiment.augment))
     networks = list(dict.fromkeys(experiment.backbone for experiment in trained))
-    functions = [_augmentation_function(augment, augmentations) for augment in augmentations]
-    functions += [_network_function(backbone) for backbone in networks]
+    functions = [augmentation_function(augment, augmentations) for augment in augmentations]
+    functions += [network_function(backbone) for backbone in networks]
     first = trained[0]
     template = importlib.resources.files("unfreeze.series").joinpath("plain_keras.template")
     return Template(template.read_text(encoding="utf-8")).substitute(
@@ -89,12 +89,12 @@ def _section(
     backbones: Backbones,
 ) -> str:
     """Write one experiment; what is as in the first one needs no argument."""
-    name = _literal(experiment.name)
+    name, title = _literal(experiment.name), f"# %% {' '.join(experiment.name.split())}"
     if isinstance(experiment, AsIs):
-        return f"# %% {name}: the pretrained network's own answers, for which there is `unfreeze run`"
+        return f"{title}: the pretrained network's own answers, for which there is `unfreeze run`"
     parent = parent_name(experiment)
     kind = experiment.kind.replace("fine_t", "fine-t").replace("_", " ") + (f" of {parent}" if parent else "")
-    lines = [f"# %% {' '.join(experiment.name.split())}: {kind}, on {100 * experiment.fraction:g}% of the photos"]
+    lines = [f"{title}: {kind}, on {100 * experiment.fraction:g}% of the photos"]
 
     arguments = [_augmentation_name(_changes(experiment), augmentations)] if experiment.augment else []
     arguments += [f"network={identifier(experiment.backbone)}"] if experiment.backbone != first.backbone else []
@@ -138,8 +138,13 @@ def _augmentation_name(augment: Augmentation, augmentations: list[Augmentation])
     return f"augmentation_{augmentations.index(augment)}" if augment != augmentations[0] else "augmentation"
 
 
-def _augmentation_function(augment: Augmentation, augmentations: list[Augmentation]) -> str:
-    """Write the layers of `models/augmentation.py`."""
+def augmentation_function(augment: Augmentation, augmentations: list[Augmentation]) -> str:
+    """Write the function that makes the layers of `models/augmentation.py`.
+
+    Args:
+        augment: what may change and how far.
+        augmentations: all of the script, which number its functions.
+    """
     layers = [f'RandomFlip("{axis}")' for axis in augment.flip.split("_and_")] if augment.flip else []
     layers += [f'RandomRotation({augment.rotation}, fill_mode="reflect")'] if augment.rotation else []
     layers += [f'RandomZoom({augment.zoom}, fill_mode="reflect")'] if augment.zoom else []
@@ -156,7 +161,12 @@ def {_augmentation_name(augment, augmentations)}():
     )'''
 
 
-def _network_function(backbone: str) -> str:
+def network_function(backbone: str) -> str:
+    """Write the function that puts a backbone on photos, with the preprocessing that it needs.
+
+    Args:
+        backbone: its name.
+    """
     if not comes_with_keras(backbone):
         return f'''\
 def {identifier(backbone)}(x):
@@ -194,5 +204,5 @@ def _call(function: str, *arguments: str) -> str:
     return line if len(line) <= LINE else f"{function}(\n" + "".join(f"    {each},\n" for each in arguments) + ")"
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
