@@ -9,6 +9,7 @@ import pytest
 
 import unfreeze
 from unfreeze.inference.predictor import BATCH, Predictor
+from unfreeze.models.backbones import build_backbone
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,15 @@ def test_they_are_what_the_head_takes_in(predictor, solar_cells):
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     answers = [dict(prediction.top) for prediction in found.predictions]
     np.testing.assert_allclose([[each[name] for name in predictor.classes] for each in answers], shares, atol=1e-5)
+
+
+def test_a_pretrained_network_gives_what_its_own_top_takes_in(solar_cells):
+    predictor = unfreeze.load("efficientnet_lite0")
+    file = sorted((solar_cells / "defective").iterdir())[0]
+    found = predictor.embeddings(file)
+    backbone: Any = build_backbone("efficientnet_lite0", 224)
+    maps = np.asarray(backbone(predictor.pixels(file.read_bytes())[None].astype(np.float32)))
+    np.testing.assert_allclose(found.vectors, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
 
 
 def test_predictions_are_the_same_as_without(predictor, solar_cells):

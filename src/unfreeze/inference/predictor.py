@@ -128,10 +128,11 @@ class Predictor:
 
         Raises:
             DataError: a folder holds no photo or can't be read.
+            RunError: the run is as-is; the backbone's name gives the same features.
         """
         import keras
 
-        pooled = self._model.get_layer("pooling").output
+        pooled = self._pooled()
         both: Any = keras.Model(self._model.input, [self._model.output, pooled])
         vectors = [np.empty((0, pooled.shape[-1]), np.float32)]
 
@@ -143,6 +144,17 @@ class Predictor:
         predictions = self._predict(paths, top, probabilities)
         paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
         return Embeddings(np.concatenate(vectors), paths_read, tuple(predictions))
+
+    def _pooled(self) -> Any:
+        """Give the tensor of feature vectors: what a run's head, or the last layer of a pretrained top, takes in."""
+        import keras
+
+        if self.run is None:
+            top = [layer for layer in self._model.layers if layer.weights][-1]
+            return keras.layers.Flatten()(top.input)
+        if "pooling" in {layer.name for layer in self._model.layers}:
+            return self._model.get_layer("pooling").output
+        raise RunError(f"{self.run} trained no head on feature vectors. Name its backbone in its place.")
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Predict photos that are decoded and resized.
