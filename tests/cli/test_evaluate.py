@@ -35,5 +35,5 @@ def test_what_is_not_there(call, run, solar_cells, tmp_path):
         "solar_cells has no photos in the split test; the data set has no splits. Without --split all are used."
     )
     assert refused(call("evaluate", run, tmp_path / "nowhere")).startswith(
-        f"{tmp_path / 'nowhere'} is neither a folder nor the name of a data set."
+        f"{tmp_path / 'nowhere'} is neither a folder, a file, nor the name of a data set."
     )

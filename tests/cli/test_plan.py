@@ -51,8 +51,8 @@ def test_text(call, recipe, solar_cells):
 
 def test_an_unknown_recipe(call):
     assert refused(call("plan", "demmo")) == (
-        "There is no recipe demmo: neither a file of that name nor one of the shipped ones (demo, food_vision). "
-        "Give the path of a YAML file, or one of these names."
+        "There is no recipe demmo: neither a file of that name nor one of the shipped ones (demo, food_vision, "
+        "food_vision_notebook, practice). Give the path of a YAML file, or one of these names."
     )
 
 
@@ -95,7 +95,7 @@ def test_no_photos_are_named(call, recipe):
 
 def test_folders_that_cannot_be_trained_on(call, recipe, folder, tmp_path):
     missing = tmp_path / "nowhere"
-    assert f"{missing} is neither a folder nor the name" in refused(call("plan", recipe, "--data", missing))
+    assert f"{missing} is neither a folder, a file, nor the name" in refused(call("plan", recipe, "--data", missing))
     (tmp_path / "empty").mkdir()
     assert "empty has no class folders" in refused(call("plan", recipe, "--data", tmp_path / "empty"))
     for file in (folder / "functional").iterdir():

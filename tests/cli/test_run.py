@@ -20,13 +20,6 @@ experiments:
 """
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Draw no pictures: they are there already."""
-    monkeypatch.setattr("unfreeze.series.run.save_pictures", lambda out: [])
-
-
-@pytest.mark.usefixtures("undrawn")
 def test_json_is_the_content_of_results(call, recipe, solar_cells, series):
     finished = call("run", recipe, "--data", solar_cells, "--out", series, "--json")
     assert finished.code == 0
@@ -36,7 +29,6 @@ def test_json_is_the_content_of_results(call, recipe, solar_cells, series):
     assert "model_4, seed 0: already trained\n" in finished.stderr
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_it_ends_with_a_table_and_what_was_written(call, recipe, solar_cells, series):
     finished = call("run", recipe, "--data", solar_cells, "--out", series, "--quiet")
     assert finished.stderr == ""
