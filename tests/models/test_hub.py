@@ -18,11 +18,8 @@ from unfreeze.models.backbones import build_backbone, default_image_size
 
 SIZE = 32
 SCALE, OFFSET = [1 / 255 / 0.2, 1 / 255 / 0.3, 1 / 255], [-2.0, -1.5, -1.0]
-pytestmark = [
-    pytest.mark.usefixtures("quick"),
-    # Its own use of NumPy and Keras
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_hub"),
-]
+KINDS = ["ResNet", "ViT", "DINOV2", pytest.param("SwinTransformer", marks=pytest.mark.slow)]
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +51,13 @@ def preset(keras_hub, tmp_path):
     return save
 
 
-@pytest.mark.parametrize("kind", ["ResNet", "ViT", "DINOV2", "SwinTransformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_holds_the_contract(preset, kind, tmp_path):
     _, folder = preset(kind)
     check_backbone(build_backbone(f"keras_hub:{folder}"), tmp_path, in_onnx=kind in ("ResNet", "DINOV2"))
 
 
-@pytest.mark.parametrize("kind", ["ResNet", "ViT", "DINOV2", "SwinTransformer"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_equals_kerashub_with_its_own_preprocessing(keras_hub, preset, kind):
     theirs, folder = preset(kind)
     ours = build_backbone(f"keras_hub:{folder}")
@@ -152,6 +149,7 @@ def test_without_kerashub(monkeypatch):
     assert hub.model_name("hf://timm/resnet18.a1_in1k") == "keras_hub_resnet18_a1_in1k"
 
 
+@pytest.mark.slow
 def test_a_series_whose_model_a_fresh_process_loads(preset, solar_cells, tmp_path):
     _, folder = preset("ViT")
     experiments = {"a": {"fraction": 0.2}, "b": {"from": "a", "fraction": 0.2, "unfreeze": "network"}}
