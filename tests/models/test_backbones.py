@@ -215,6 +215,7 @@ def test_a_download_that_was_cut_off_is_made_again(left_over, monkeypatch, tmp_p
 
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", urlretrieve)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))  # read when Keras is imported
     there = tmp_path / "home" / "models" / name
     there.parent.mkdir(parents=True)
     there.write_bytes((tmp_path / name).read_bytes()[:left_over])
