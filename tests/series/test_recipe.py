@@ -5,7 +5,7 @@ import yaml
 
 from unfreeze.config import AsIs, Blocks, Recipe
 from unfreeze.errors import RecipeError
-from unfreeze.series.recipe import check_recipe, read_recipe, resolve, shipped_recipes, write_recipe
+from unfreeze.series.recipe import check_recipe, complete_recipe, read_recipe, resolve, shipped_recipes, write_recipe
 
 WRONG = """
 name: wrong
@@ -82,6 +82,12 @@ def test_food_vision_begins_with_the_pretrained_network():
     assert isinstance(first, AsIs)
     assert (first.name, first.backbone, first.class_map) == ("as_is", "inceptionv3", {"hamburger": ["cheeseburger"]})
     assert (first.image_size, first.resize, first.seeds) == (299, "crop", (0,))
+
+
+def test_as_is_runs_once_whatever_the_seeds():
+    first, *others = resolve(complete_recipe("food_vision", data="photos", seeds=4))
+    assert first.seeds == (0,)
+    assert {other.seeds for other in others} == {(0, 1, 2, 3)}
 
 
 def test_as_is_has_nothing_to_do_with_training():
