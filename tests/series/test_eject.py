@@ -325,22 +325,23 @@ def test_the_script_trains_the_same(trained_by_both):
 
 @pytest.mark.slow
 def test_test_accuracies_agree_within_the_spread_of_seeds(tmp_path):
-    """Solar cells, a tenth of them: means over three seeds of 656 test photos; augmented, heads drawn by each side."""
-    overrides = ["data.image_size=96", "experiments.model_3.epochs=3", "experiments.model_2.epochs=3"]
-    unfreeze.run("demo", out=tmp_path / "out", only=["model_2", "model_3"], seeds=3, overrides=overrides)
+    """A tenth of the solar cells, three seeds, heads and orders drawn by each side; tested on 656 photos.
+
+    Photos are only mirrored, since Keras's other layers resample them once each and unfreeze once in all. Over seeds an
+    accuracy has a standard deviation of 0.01 to 0.03 here, so means of three differ by chance by up to 0.04.
+    """
+    names = ["model_2", "model_3"]
+    overrides = ["data.image_size=96", "augment={flip: horizontal}"]
+    unfreeze.run("demo", out=tmp_path / "out", only=names, seeds=3, overrides=overrides)
     entries = json.loads((tmp_path / "out" / "results.json").read_text())["experiments"]
-    script = unfreeze.eject("demo", out=tmp_path / "script.py", only=["model_2", "model_3"], overrides=overrides)
+    script = unfreeze.eject("demo", out=tmp_path / "script.py", only=names, overrides=overrides)
+    without_unfreeze = "import sys, runpy; sys.modules['unfreeze'] = None; runpy.run_path(sys.argv[1])"
     accuracies = []
     for seed in range(3):
-        python(
-            "-c",
-            "import sys, runpy; sys.modules['unfreeze'] = None; runpy.run_path(sys.argv[1])",
-            script,
-            SEED=str(seed),
-        )
+        python("-c", without_unfreeze, script, SEED=str(seed))
         accuracies.append(json.loads((tmp_path / "results.json").read_text())["accuracies"])
-    for name in ("model_2", "model_3"):
+    for name in names:
         ours = [entry["test"]["accuracy"] for entry in entries if entry["name"] == name]
         theirs = [each[name] for each in accuracies]
         assert len(set(theirs)) > 1  # seeds do something
-        assert abs(np.mean(ours) - np.mean(theirs)) < 0.03, (name, ours, theirs)
+        assert abs(np.mean(ours) - np.mean(theirs)) < 0.04, (name, ours, theirs)
