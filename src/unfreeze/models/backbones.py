@@ -219,7 +219,6 @@ def _as_one_layer(network: keras.Model, mode: Pixels | tuple[Any, Any], size: in
     """Put a network behind its preprocessing as it is: one layer of a model that has two."""
     pixels: Any = keras.Input((size, size, 3), name="pixels")
     preprocessed = keras.tree.pack_sequence_as(network.input, [_preprocess(pixels, mode)])
-    network.name = "network"  # Keras numbers unnamed ones through a whole process
     return keras.Model(pixels, network(preprocessed), name=name)
 
 

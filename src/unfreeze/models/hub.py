@@ -81,7 +81,8 @@ def model_name(preset: str) -> str:
 def _network(preset: str, **arguments: Any) -> Any:
     try:
         with redirect_stdout(sys.stderr):  # stdout is ours for results
-            return _keras_hub().models.Backbone.from_preset(preset, **arguments)
+            # A name of ours: Keras would number it through a whole process
+            return _keras_hub().models.Backbone.from_preset(preset, name="network", **arguments)
     except BackboneError:
         raise
     except Exception as error:  # each hub and each network fails in its own way
