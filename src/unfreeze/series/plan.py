@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from unfreeze.backend import thread_count
 from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
@@ -13,7 +16,7 @@ from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbones import build_imagenet_classifier, pretrained_backbone
+from unfreeze.models.backbones import build_backbone, build_imagenet_classifier, pretrained_backbone
 from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
@@ -115,11 +118,17 @@ def check_layers(experiments: Sequence[AnyExperiment]) -> None:
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(pretrained_backbone(experiment.backbone, experiment.image_size), phase.unfreeze)
+                unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
+
+
+@cache
+def _untrained(backbone: str, image_size: int) -> keras.Model:
+    """Build a backbone for its layers' names alone: no weights are read."""
+    return build_backbone(backbone, image_size, weights=None)
 
 
 def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:
