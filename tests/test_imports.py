@@ -62,7 +62,7 @@ def test_results_are_read_without_keras(file):
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
-        if file.name not in ("backend.py", "environment.py"):
+        if file.name not in ("backend.py", "environment.py", "onnx_gaps.py"):  # the last is of TensorFlow's exporter
             assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
 
 

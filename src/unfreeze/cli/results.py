@@ -6,7 +6,6 @@ import sys
 from unfreeze.cli.app import print_json
 from unfreeze.cli.screen import screen
 from unfreeze.report.results import Results
-from unfreeze.report.story import story
 from unfreeze.report.table import comparison_table, plain_table
 
 WRITTEN = {
@@ -33,6 +32,8 @@ def show_results(results: Results) -> None:
 
 def show_story(results: Results) -> None:
     """Print how it went, in sentences."""
+    from unfreeze.report.story import story  # NumPy would slow down `unfreeze --help`
+
     print("\nHow did it go?")
     for sentence in story(results):
         print(f"  {sentence}")
