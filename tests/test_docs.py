@@ -23,6 +23,7 @@ def folder(solar_cells: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_example_runs(page, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)

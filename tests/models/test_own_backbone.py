@@ -42,6 +42,7 @@ def model_to(output, photo=None):
     ids=["feature map", "vector", "sequential", "nested"],
 )
 def test_holds_the_contract(model, tmp_path):
+    keras.utils.set_random_seed(1)  # some random weights give the same for every photo: ReLU's zero
     check_backbone(build_backbone(saved(model(), tmp_path)), tmp_path)
 
 
