@@ -14,6 +14,7 @@ from unfreeze.backend import load_keras
 load_keras()
 
 import unfreeze  # noqa: E402
+from unfreeze.inference.predictor import Predictor  # noqa: E402
 
 RECIPE = """
 name: small
@@ -77,6 +78,12 @@ def series(solar_cells: Path, recipe: Path, tmp_path_factory: pytest.TempPathFac
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spend next to no time on finding out which batch is fastest."""
     monkeypatch.setattr("unfreeze.features.engine.TRIAL_SECONDS", 1e-6)
+
+
+@pytest.fixture(scope="session")
+def predictor(series: Path) -> Predictor:
+    """A fine-tuned model of that series, loaded."""
+    return Predictor(series / "experiments" / "model_3" / "seed-0")
 
 
 def rows(file: Path) -> list[dict[str, str]]:

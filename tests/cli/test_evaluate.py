@@ -5,19 +5,13 @@ import pytest
 import unfreeze
 from tests.cli.conftest import refused
 from tests.runs import copy_run
-from unfreeze.inference.predictor import Predictor
-
-
-@pytest.fixture(scope="module")
-def predictor(series):
-    return Predictor(series / "experiments" / "model_4" / "seed-0")
 
 
 @pytest.fixture
 def run(series, tmp_path, predictor, monkeypatch):
     """A run of one's own, whose model is loaded already."""
     monkeypatch.setattr("unfreeze.inference.evaluate.Predictor", lambda run: predictor)
-    return copy_run(series, "model_4", tmp_path)
+    return copy_run(series, "model_3", tmp_path)
 
 
 def test_json_and_text(call, run, solar_cells):

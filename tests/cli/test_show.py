@@ -8,12 +8,6 @@ from PIL import Image
 
 from tests.cli.conftest import refused
 from tests.runs import copy_run
-from unfreeze.inference.predictor import Predictor
-
-
-@pytest.fixture(scope="module")
-def predictor(series):
-    return Predictor(series / "experiments" / "model_3" / "seed-0")
 
 
 @pytest.fixture

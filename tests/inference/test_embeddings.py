@@ -1,6 +1,5 @@
 """Feature vectors: against Keras, in the order of the call, and read back from the file."""
 
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,13 +7,8 @@ import numpy as np
 import pytest
 
 import unfreeze
-from unfreeze.inference.predictor import BATCH, Predictor
+from unfreeze.inference.predictor import BATCH
 from unfreeze.models.backbones import build_backbone
-
-
-@pytest.fixture(scope="module")
-def predictor(series: Path) -> Predictor:
-    return unfreeze.load(series / "experiments" / "model_3" / "seed-0")
 
 
 def test_they_are_what_the_head_takes_in(predictor, solar_cells):

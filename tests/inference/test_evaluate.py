@@ -17,11 +17,6 @@ from unfreeze.errors import DataError, RunError
 from unfreeze.inference.predictor import Predictor
 
 
-@pytest.fixture(scope="module")
-def predictor(series: Path) -> Predictor:
-    return Predictor(series / "experiments" / "model_3" / "seed-0")
-
-
 @pytest.fixture
 def run(series: Path, tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run of one's own, whose model is loaded already."""

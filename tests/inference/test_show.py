@@ -16,11 +16,6 @@ from unfreeze.inference.predictor import Predictor
 from unfreeze.report.gallery import gallery
 
 
-@pytest.fixture(scope="module")
-def predictor(series: Path) -> Predictor:
-    return Predictor(series / "experiments" / "model_3" / "seed-0")
-
-
 @pytest.fixture
 def run(series: Path, tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run of one's own, whose model is loaded already, and whose photos are not drawn."""
