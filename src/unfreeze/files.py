@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place, flushed, renamed."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -49,6 +50,12 @@ def replace_bytes(path: Path, data: bytes) -> None:
     """Write `data`, the whole file or nothing."""
     with write_atomically(path) as temporary:
         temporary.write_bytes(data)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush_folder(folder: Path) -> None:

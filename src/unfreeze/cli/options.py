@@ -14,7 +14,9 @@ DataArgument = Annotated[
 ]
 RecipeArgument = Annotated[
     str,
-    typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a shipped recipe (demo, food_vision)."),
+    typer.Argument(
+        metavar="RECIPE", help="A YAML file, or the name of a shipped recipe (demo, food_vision, practice)."
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run: OUT/experiments/NAME/seed-K.")]
 DataOption = Annotated[str | None, typer.Option("--data", metavar="DATA", help="Photos to use in the recipe's place.")]

@@ -40,6 +40,10 @@ class Pixels:
         """Count the photos."""
         return len(self._hashes)
 
+    def compute(self) -> "Pixels":
+        """Give the photos themselves: where activations have to be computed first, pixels are there."""
+        return self
+
     def take(self, indices: np.ndarray, epoch: int = 0) -> np.ndarray:
         """Give these photos as `epoch` (from 0) sees them: uint8 [len(indices), size, size, 3]."""
         pixels = self._store.take(self._places[indices])

@@ -1,13 +1,10 @@
 """Two models on the same photos: how much better one is, and how far chance may have moved that."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-_NORMAL_95 = 1.959963984540054  # the 97.5% point of the normal distribution
 
 Verdict = Literal["better", "worse", "within noise"]
 
@@ -50,6 +47,8 @@ def paired_difference(first: NDArray[np.floating], second: NDArray[np.floating])
             f"paired_difference needs two arrays [n] of at least two photos, not {first.shape} and {second.shape}."
         )
     differences = first.astype(np.float64) - second.astype(np.float64)
-    mean = float(differences.mean())
-    margin = _NORMAL_95 * float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    return Difference(mean, (mean - margin, mean + margin))
+    # statsmodels takes almost a second to import
+    from statsmodels.stats.weightstats import zconfint
+
+    low, high = zconfint(differences, alpha=0.05)
+    return Difference(float(differences.mean()), (float(low), float(high)))

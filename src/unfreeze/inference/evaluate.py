@@ -17,7 +17,7 @@ from unfreeze.data.splits import class_index
 from unfreeze.errors import DataError
 from unfreeze.evaluation.metrics import Metrics
 from unfreeze.evaluation.metrics import evaluate as measure
-from unfreeze.inference.own_photos import SPLITS, own_photos
+from unfreeze.inference.own_photos import SPLITS, ensure_split, own_photos
 from unfreeze.inference.predictor import Predictor
 from unfreeze.report.wording import percent, percent_range
 from unfreeze.text import SHOWN, listed, preformatted
@@ -156,8 +156,7 @@ def evaluate(run: str | Path, data: str | Path, split: str | None = None) -> Eva
 def _of_split(source: Source, split: str | None) -> Source:
     if split is None:
         return source
-    if split not in SPLITS:
-        raise DataError(f"There is no split {split}; there are {', '.join(SPLITS)}.")
+    ensure_split(split)
     items = tuple(item for item in source.items if item.split == split)
     if not items:
         there = [name for name in SPLITS if any(item.split == name for item in source.items)]

@@ -8,10 +8,21 @@ import yaml
 
 from unfreeze.data.splits import SplitRow, read_splits
 from unfreeze.data.test_reads import record_test_read
+from unfreeze.errors import DataError
 from unfreeze.inference.finished import finished_run
 
 SPLITS = ("train", "val", "test")
 """What a person may ask for."""
+
+
+def ensure_split(split: str) -> None:
+    """Refuse what is no split.
+
+    Raises:
+        DataError: naming those that there are.
+    """
+    if split not in SPLITS:
+        raise DataError(f"There is no split {split}; there are {', '.join(SPLITS)}.")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from unfreeze.data.photos import decode
 from unfreeze.data.sources import open_source
 from unfreeze.errors import DataError, PhotoError, RunError
-from unfreeze.inference.own_photos import SPLITS, OwnPhotos, own_photos
+from unfreeze.inference.own_photos import SPLITS, OwnPhotos, ensure_split, own_photos
 from unfreeze.inference.predictor import Predictor, read_file
 from unfreeze.report.gallery import PredictedPhoto, gallery
 from unfreeze.report.pictures import save_picture
@@ -36,9 +36,7 @@ class Shown:
 
     def save(self, path: str | Path) -> None:
         """Write the picture as PNG; folders that are missing are made."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(self.picture, path)
+        save_picture(self.picture, Path(path))
 
     def to_json(self) -> dict[str, Any]:
         """The photos as `unfreeze show --json` prints them."""
@@ -89,8 +87,7 @@ def show(
         RunError: no such finished run.
         DataError: no such split, class or photo.
     """
-    if split not in SPLITS:
-        raise DataError(f"There is no split {split}; there are {', '.join(SPLITS)}.")
+    ensure_split(split)
     own = own_photos(run)
     everything = _own_photos(own) if data is None else _other_photos(data)
     wanted = _of_class(_of_split(everything, split), label, split)

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from unfreeze.errors import BackboneError
+from unfreeze.files import file_sha256
 
 OWN_ENDING = ".keras"
 """A backbone's name that ends so is the path of a model that Keras saved."""
@@ -23,6 +24,17 @@ def preset_of(name: str) -> str | None:
     return name.removeprefix(PRESET) if name.startswith(PRESET) else None
 
 
+def own_file(name: str) -> Path:
+    """Give the file of a backbone of one's own.
+
+    Raises:
+        BackboneError: it isn't there.
+    """
+    if not Path(name).is_file():
+        raise BackboneError(f"There is no file {name}. A backbone of your own is a model that Keras saved as .keras.")
+    return Path(name)
+
+
 def located(name: str) -> str:
     """Give a backbone's name in a form that means the same from every folder.
 
@@ -30,7 +42,7 @@ def located(name: str) -> str:
         BackboneError: it is the path of a file that isn't there.
     """
     if is_own(name):
-        return str(_files(name)[0].resolve())
+        return str(own_file(name).resolve())
     folder = _preset_folder(name)
     return f"{PRESET}{folder.resolve()}" if folder else name
 
@@ -44,7 +56,7 @@ def backbone_sha256(name: str) -> str | None:
     Raises:
         BackboneError: it is the path of a file that isn't there.
     """
-    hashes = {file.name: _file_sha256(file, file.stat().st_size, file.stat().st_mtime_ns) for file in _files(name)}
+    hashes = {file.name: _sha256_of_state(file, file.stat().st_size, file.stat().st_mtime_ns) for file in _files(name)}
     if is_own(name):
         return hashes[Path(name).name]
     return hashlib.sha256(repr(hashes).encode()).hexdigest() if hashes else None
@@ -54,11 +66,7 @@ def _files(name: str) -> list[Path]:
     folder = _preset_folder(name)
     if folder:
         return sorted(path for path in folder.rglob("*") if path.is_file())
-    if not is_own(name):
-        return []
-    if not Path(name).is_file():
-        raise BackboneError(f"There is no file {name}. A backbone of your own is a model that Keras saved as .keras.")
-    return [Path(name)]
+    return [own_file(name)] if is_own(name) else []
 
 
 def _preset_folder(name: str) -> Path | None:
@@ -67,7 +75,6 @@ def _preset_folder(name: str) -> Path | None:
 
 
 @lru_cache(maxsize=64)
-def _file_sha256(file: Path, size: int, changed: int) -> str:
+def _sha256_of_state(file: Path, size: int, changed: int) -> str:
     """Hash a file's bytes, once for each state of the file."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return file_sha256(file)

@@ -1,11 +1,11 @@
 """A user's own network as a backbone: a Functional or Sequential model in a file that Keras saved."""
 
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from unfreeze.errors import BackboneError
+from unfreeze.models.backbone_files import own_file
 from unfreeze.models.feature_map import as_feature_map
 
 TAKEN = ("pooling", "class_token", "feature_map")
@@ -51,10 +51,9 @@ def load_own_backbone(file: str, image_size: int | None = None) -> keras.Model:
 
 
 def _load(file: str) -> Any:
-    if not Path(file).is_file():
-        raise BackboneError(f"There is no file {file}. A backbone of your own is a model that Keras saved as .keras.")
+    path = own_file(file)
     try:
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on a damaged or unsafe file
         reason = str(error).rpartition("Exception encountered: ")[2]  # before that Keras prints the whole configuration
         raise BackboneError(

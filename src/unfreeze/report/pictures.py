@@ -16,7 +16,8 @@ from unfreeze.report.style import Picture
 
 
 def save_picture(picture: Picture, path: Path) -> None:
-    """Write a picture as PNG; the same picture makes the same bytes."""
+    """Write a picture as PNG, and make folders that are missing; the same picture makes the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as temporary:
         picture.savefig(temporary, format="png")
 
@@ -40,7 +41,6 @@ def save_pictures(out: Path, changed: Collection[str] | None = None) -> list[Pat
     """
     results = load_results(out)
     folder = out / "pictures"
-    folder.mkdir(exist_ok=True)
     metrics = {run.path: read_metrics(out / run.path) for run in results.experiments if run.test}
     largest_class = max((_largest_class(each) for each in metrics.values()), default=None)
     files = [folder / "comparison.png"]

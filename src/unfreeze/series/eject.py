@@ -12,10 +12,9 @@ from unfreeze.data.catalog import Photo
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.data.photos import ORIENTATION_TAG, first_bytes
 from unfreeze.errors import DataError, RecipeError, RunError
-from unfreeze.files import replace_text, write_atomically
+from unfreeze.files import file_sha256, replace_text, write_atomically
 from unfreeze.models.backbones import build_backbone, pretrained_backbone
 from unfreeze.progress import say
-from unfreeze.series.folders import file_sha256
 from unfreeze.series.photos import open_photos
 from unfreeze.series.plain_keras import comes_with_keras, identifier, plain_keras_script
 from unfreeze.series.plan import check_layers

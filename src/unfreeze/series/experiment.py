@@ -3,17 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from unfreeze.config import Experiment
-from unfreeze.data.inputs import Pixels
 from unfreeze.errors import RunError
 from unfreeze.evaluation.metrics import evaluate
-from unfreeze.features.activations import Activations
 from unfreeze.files import write_atomically
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import backbone_of, build_classifier
@@ -64,7 +61,9 @@ def train_experiment(
     with clock("data"):
         train, val = photos.splits.train(experiment.fraction), photos.splits.val
         train_pixels, val_pixels = photos.training_pixels(train, experiment), photos.pixels(val, experiment)
-        train_labels, val_labels = photos.labels(train), photos.labels(val)
+        val_labels, class_count = photos.labels(val), len(photos.classes)
+        train_targets = custom.labels(photos.labels(train), class_count)
+        val_targets = custom.labels(val_labels, class_count)
 
     # The model: ImageNet's weights or the parent's, and a head
     with clock("train"):
@@ -84,14 +83,13 @@ def train_experiment(
         if block := cut_block(backbone, unfrozen):
             say(f"{experiment.name}: unfreeze {phase.unfreeze} cuts through {block}")
         with clock("features"):
-            train_rows = _computed(division.rows(classifier, unfrozen, train_pixels, training=True))
-            val_rows = _computed(division.rows(classifier, unfrozen, val_pixels, training=False))
+            train_rows = division.rows(classifier, unfrozen, train_pixels, training=True).compute()
+            val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, proofs):
             trained = division.trained(classifier, unfrozen)
             epochs = range(len(history.rows), len(history.rows) + phase.epochs)
-            labels, size = partial(custom.labels, class_count=len(photos.classes)), experiment.batch_size
-            batches = Batches(train_rows, labels(train_labels), size, seed, epoch=epochs.start)
-            validation = Batches(val_rows, labels(val_labels), size) if val else None
+            batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
+            validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = EpochProgress(f"{experiment.name}, seed {seed}", phase.epochs, len(batches))
             rate = phase.learning_rate or 0.0
             train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown], custom)
@@ -176,7 +174,3 @@ class Clock:
     def seconds(self) -> dict[str, float]:
         """Give the seconds of each part and of all together."""
         return {part: round(spent, 3) for part, spent in {**self._spent, "total": sum(self._spent.values())}.items()}
-
-
-def _computed(rows: Pixels | Activations) -> Pixels | Activations:
-    return rows.compute() if isinstance(rows, Activations) else rows

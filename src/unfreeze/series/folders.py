@@ -1,6 +1,5 @@
 """Where everything of a series lies: OUT and, inside it, one RUN folder for each experiment and seed."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -150,9 +149,3 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunError(f"{path} can't be read ({error}). Run the series again with --force.") from error
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

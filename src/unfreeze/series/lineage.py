@@ -6,10 +6,11 @@ from typing import Any
 
 from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.errors import RunError
+from unfreeze.files import file_sha256
 from unfreeze.inference.finished import finished_run
 from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.series.environment import environment
-from unfreeze.series.folders import RunFolder, file_sha256, read_json, read_yaml
+from unfreeze.series.folders import RunFolder, read_json, read_yaml
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.features.frozen import FrozenLayers
+from unfreeze.files import file_sha256
 from unfreeze.progress import say
 from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
 from unfreeze.series.as_is import fit_class_maps, write_as_is
 from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
-from unfreeze.series.folders import SeriesFolder, file_sha256
+from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.lineage import ensure_same, find_parent, settings
 from unfreeze.series.photos import SeriesPhotos, describe, open_photos
 from unfreeze.series.plan import check_layers
@@ -66,10 +67,11 @@ def run(
     custom = Custom(callbacks, optimizer, loss, head)
     recipe = complete_recipe(recipe, data, seeds, overrides)
     series = resolve(recipe)
-    check_layers(with_parents(series, only))
+    chosen = with_parents(series, only)
+    check_layers(chosen)
     folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
 
-    photos = open_photos(recipe.data, with_parents(series, only))
+    photos = open_photos(recipe.data, chosen)
     series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
     experiments = with_parents(series, only)
     if force:
@@ -98,10 +100,11 @@ def run(
             train_experiment(experiment, seed, parent, photos, division, target, events, custom)
             changed.add(target.path.relative_to(folder.path).as_posix())
 
-    if not trained_runs(folder):
+    runs = trained_runs(folder)
+    if not runs:
         raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
     why = f"final figures of {recipe.name}"
-    changed.update(evaluate_on_test(trained_runs(folder), photos, trained, frozen, folder, why))
+    changed.update(evaluate_on_test(runs, photos, trained, frozen, folder, why))
     write_results(folder, describe(photos), left_out)
     save_pictures(folder.path, changed)
     return load_results(folder.path)

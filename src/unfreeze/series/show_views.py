@@ -39,9 +39,7 @@ class ShownViews:
 
     def save(self, path: str | Path) -> None:
         """Write the picture as PNG; folders that are missing are made."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(self.picture, path)
+        save_picture(self.picture, Path(path))
 
     def to_json(self) -> dict[str, Any]:
         """What `unfreeze views --json` prints."""

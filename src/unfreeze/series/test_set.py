@@ -10,7 +10,6 @@ from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.evaluation.metrics import Metrics, evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
-from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import backbone_of, build_classifier
@@ -87,9 +86,7 @@ def _test(
         unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
         trained = division.trained(classifier, unfrozen)
         rows = division.rows(classifier, unfrozen, pixels, training=False)
-    if isinstance(rows, Activations):
-        rows.compute()
-    probabilities = trained.predict(Batches(rows, labels, experiment.batch_size), verbose=0)
+    probabilities = trained.predict(Batches(rows.compute(), labels, experiment.batch_size), verbose=0)
     return Predictions(tuple(photo.path for photo in test), labels, photos.classes, probabilities)
 
 
