@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unfreeze.files import write_atomically
-
-if TYPE_CHECKING:
-    from unfreeze.inference.predictor import Prediction
+from unfreeze.inference.prediction import Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +21,7 @@ class Embeddings:
 
     vectors: np.ndarray
     paths: tuple[str, ...]
-    predictions: "tuple[Prediction, ...]"
+    predictions: tuple[Prediction, ...]
 
     def save(self, path: str | Path) -> None:
         """Write `embeddings` [photos, features] and `paths` [photos] as npz; folders that are missing are made.

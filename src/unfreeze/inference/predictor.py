@@ -3,7 +3,6 @@
 import difflib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,10 @@ from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import finished_run
+from unfreeze.inference.prediction import Prediction
 
 TOP = 5
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about one photo.
-
-    Attributes:
-        path: as it was given.
-        top: the likeliest classes with their probabilities, likeliest first; empty where there is an error.
-        error: why the photo could not be predicted, or None.
-    """
-
-    path: str
-    top: tuple[tuple[str, float], ...]
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The prediction as `unfreeze predict --json` prints it."""
-        top = [{"class": name, "probability": probability} for name, probability in self.top]
-        return {"path": self.path, "top": top, "error": self.error}
-
-    def __str__(self) -> str:
-        """The prediction in one line."""
-        top = ", ".join(f"{name} {probability:.1%}" for name, probability in self.top)
-        return f"{self.path}: {self.error or top}"
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # a notebook's way to show what stands in a list
-        printer.text(str(self))
 
 
 class Predictor:
