@@ -1,6 +1,7 @@
 """A series as one plain Keras script: its text. What is the same in all of them stands in `plain_keras.template`."""
 
 import importlib.resources
+import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import keras
 from unfreeze.config import AnyExperiment, AsIs, Augmentation, Experiment, Phase
 from unfreeze.models.applications import APPLICATIONS
 from unfreeze.models.unfreezing import unfrozen_layers
+from unfreeze.series.random_view import RandomView
 from unfreeze.series.recipe import parent_name
 
 LINE = 88
@@ -48,8 +50,6 @@ def plain_keras_script(
     trained = [experiment for experiment in experiments if isinstance(experiment, Experiment)]
     augmentations = list(dict.fromkeys(_changes(experiment) for experiment in trained if experiment.augment))
     networks = list(dict.fromkeys(experiment.backbone for experiment in trained))
-    functions = [augmentation_function(augment, augmentations) for augment in augmentations]
-    functions += [network_function(backbone) for backbone in networks]
     first = trained[0]
     template = importlib.resources.files("unfreeze.series").joinpath("plain_keras.template")
     return Template(template.read_text(encoding="utf-8")).substitute(
@@ -60,7 +60,9 @@ def plain_keras_script(
         image_size=first.image_size,
         batch_size=first.batch_size,
         seed=first.seeds[0],
-        functions="\n\n\n".join(functions),
+        augmentations="".join(f"\n{_augmentation_settings(each, augmentations)}" for each in augmentations),
+        random_view=inspect.getsource(RandomView).rstrip(),
+        networks="\n\n\n".join(network_function(backbone) for backbone in networks),
         network=identifier(first.backbone),
         kept="best" if validation else "last",
         checkpoint='\n            monitor="val_loss",\n            save_best_only=True,' if validation else "",
@@ -135,30 +137,13 @@ def _changes(experiment: Experiment) -> Augmentation:
 
 
 def _augmentation_name(augment: Augmentation, augmentations: list[Augmentation]) -> str:
-    return f"augmentation_{augmentations.index(augment)}" if augment != augmentations[0] else "augmentation"
+    return f"AUGMENTATION_{augmentations.index(augment)}" if augment != augmentations[0] else "AUGMENTATION"
 
 
-def augmentation_function(augment: Augmentation, augmentations: list[Augmentation]) -> str:
-    """Write the function that makes the layers of `models/augmentation.py`.
-
-    Args:
-        augment: what may change and how far.
-        augmentations: all of the script, which number its functions.
-    """
-    layers = [f'RandomFlip("{axis}")' for axis in augment.flip.split("_and_")] if augment.flip else []
-    layers += [f'RandomRotation({augment.rotation}, fill_mode="reflect")'] if augment.rotation else []
-    layers += [f'RandomZoom({augment.zoom}, fill_mode="reflect")'] if augment.zoom else []
-    if augment.height or augment.width:
-        layers.append(f'RandomZoom({augment.height}, {augment.width}, fill_mode="reflect")')
-    lines = "".join(f"            keras.layers.{layer},\n" for layer in layers)
-    return f'''\
-def {_augmentation_name(augment, augmentations)}():
-    """Draw another view of each photo every epoch; does nothing outside training."""
-    return keras.Sequential(
-        [
-{lines}        ],
-        name="augmentation",
-    )'''
+def _augmentation_settings(augment: Augmentation, augmentations: list[Augmentation]) -> str:
+    settings = {key: value for key, value in augment.model_dump(exclude={"views"}).items() if value}
+    lines = "".join(f"    {_literal(key)}: {json.dumps(value)},\n" for key, value in settings.items())
+    return f"{_augmentation_name(augment, augmentations)} = {{\n{lines}}}"
 
 
 def network_function(backbone: str) -> str:
