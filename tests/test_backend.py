@@ -132,3 +132,9 @@ def test_threads(monkeypatch):
     backend.set_threads(3)
     assert backend.thread_count() == 3
     assert os.environ["OMP_NUM_THREADS"] == os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
+
+
+def test_keras_works_out_once_what_not_to_save():
+    backend.load_keras()
+    saving = importlib.import_module("keras.src.saving.saving_lib")
+    assert saving.get_attr_skipset("Layer") is saving.get_attr_skipset("Layer")

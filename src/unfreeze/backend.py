@@ -1,6 +1,7 @@
 """Keras and the backend under it. Packages that use Keras call `load_keras` before anything else imports it."""
 
 import ctypes
+import functools
 import gc
 import importlib.util
 import json
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from unfreeze.errors import BackendError
 
@@ -55,6 +57,7 @@ def load_keras() -> None:
     _keep_freed_memory()
     with _native_stderr_kept_back(), _no_garbage_collected():
         importlib.import_module("keras")
+    _speed_up_saving()
 
 
 def set_threads(count: int) -> None:
@@ -117,6 +120,16 @@ def _no_garbage_collected() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+def _speed_up_saving() -> None:
+    """Let Keras work out once which attributes hold no weights, not for every layer: half of the time it takes to save.
+
+    Keras 3.15 keeps the answer under one name and looks for it under another.
+    """
+    saving: Any = sys.modules.get("keras.src.saving.saving_lib")
+    if hasattr(saving, "get_attr_skipset"):
+        saving.get_attr_skipset = functools.cache(saving.get_attr_skipset)
 
 
 def _keep_freed_memory() -> None:

@@ -74,6 +74,29 @@ def test_a_checkpoint_tells_whether_the_model_still_has_its_weights(classifier, 
     assert not checkpoint.is_current
 
 
+@pytest.mark.parametrize(
+    ("losses", "kept", "copied"), [([0.9, 0.5], (2.0, 2.0), True), ([0.5, 0.9], (1.0, 2.0), False)]
+)
+def test_what_both_checkpoints_keep_is_saved_once(classifier, tmp_path, monkeypatch, losses, kept, copied):
+    saved = []
+    save = classifier.save_weights
+    monkeypatch.setattr(classifier, "save_weights", lambda path: (saved.append(path), save(path)))
+    best = Checkpoint(classifier, tmp_path / "best.weights.h5", monitor="val_loss")
+    last = Checkpoint(classifier, tmp_path / "last.weights.h5", twin=best)
+    for checkpoint in (best, last):
+        checkpoint.set_model(classifier)
+        checkpoint.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        classifier.get_layer("head").bias.assign([epoch + 1, 0, 0])
+        for checkpoint in (best, last):
+            checkpoint.on_epoch_begin(epoch)
+            checkpoint.on_epoch_end(epoch, {"loss": 1.0, "val_loss": loss})
+    for checkpoint in (best, last):
+        checkpoint.on_train_end()
+    assert (saved_bias(best._path), saved_bias(last._path)) == kept
+    assert len(saved) == (1 if copied else 2)
+
+
 def test_the_last_epoch_is_kept_without_a_monitor(classifier, tmp_path):
     path = tmp_path / "last.weights.h5"
     checkpoint = Checkpoint(classifier, path)

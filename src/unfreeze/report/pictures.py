@@ -19,7 +19,7 @@ def save_picture(picture: Picture, path: Path) -> None:
     """Write a picture as PNG, and make folders that are missing; the same picture makes the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as temporary:
-        picture.savefig(temporary, format="png")
+        picture.write_png(temporary)
 
 
 def save_pictures(out: Path, changed: Collection[str] | None = None) -> list[Path]:

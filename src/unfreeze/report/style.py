@@ -6,6 +6,8 @@ Nothing here touches pyplot or matplotlib's global settings, so pictures can be 
 import functools
 import io
 import textwrap
+from pathlib import Path
+from typing import IO
 
 from matplotlib import font_manager
 from matplotlib.axes import Axes
@@ -59,7 +61,7 @@ class Picture(Figure):
         total = height + heading
         layout = ConstrainedLayoutEngine(rect=(0, 0, 1, height / total))
         super().__init__(figsize=(width, total), dpi=_DPI, facecolor="white", layout=layout)
-        FigureCanvasAgg(self)
+        self._canvas = FigureCanvasAgg(self)
         y = 0.1
         for line, size, colour in lines:
             self.text(0.1 / width, 1 - y / total, line, fontsize=size, color=colour, va="top")
@@ -71,9 +73,13 @@ class Picture(Figure):
             text.set_fontfamily(font_families())
         super().draw(renderer)
 
+    def write_png(self, file: Path | IO[bytes]) -> None:
+        """Write it as PNG. `savefig` would lay it out twice."""
+        self._canvas.print_png(file)
+
     def _repr_png_(self) -> bytes:
         png = io.BytesIO()
-        self.savefig(png, format="png")
+        self.write_png(png)
         return png.getvalue()
 
 

@@ -73,7 +73,8 @@ def train_experiment(
         history = HistoryFile(run.history)
         tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
         best = Checkpoint(classifier, run.checkpoint("best"), monitor="val_loss" if val else None)
-        callbacks = [best, Checkpoint(classifier, run.checkpoint("last")), history, tensorboard]
+        last = Checkpoint(classifier, run.checkpoint("last"), twin=best)
+        callbacks = [best, last, history, tensorboard]
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None

@@ -1,5 +1,7 @@
 """The augmentation of an ejected script, which gets a copy of this class: plain Keras, and the meaning of our views."""
 
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOptionalOperand=false
+
 import math
 
 import keras

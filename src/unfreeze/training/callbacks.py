@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +32,14 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
         whole: the model to save; training may run on a part of it that shares its weights.
         path: ends with `.weights.h5`.
         monitor: keeps the epoch where this is lowest; None keeps the last one.
+        twin: another checkpoint of the model, called before this one: where both keep the same, its file is copied.
     """
 
-    def __init__(self, whole: keras.Model, path: Path, monitor: str | None = None):
+    def __init__(self, whole: keras.Model, path: Path, monitor: str | None = None, twin: "Checkpoint | None" = None):
         super().__init__(
             str(path), monitor=monitor or "loss", mode="min", save_best_only=monitor is not None, save_weights_only=True
         )
-        self._path = path
+        self._path, self._twin = path, twin
         self._kept = _KeptWeights(whole)
         self._written = time.monotonic()
 
@@ -64,10 +66,19 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
         """Whether the weights worth keeping are those that the model has."""
         return self._kept.is_current
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the weights worth keeping are on disk."""
+        return self._kept.weights is None
+
     def _write(self) -> None:
         if self._kept.weights is not None:
-            with write_atomically(self._path) as temporary, self._kept.in_place():
-                self._kept.whole.save_weights(temporary)
+            with write_atomically(self._path) as temporary:
+                if self.is_current and self._twin and self._twin.is_current and self._twin.is_written:
+                    shutil.copyfile(self._twin._path, temporary)
+                else:
+                    with self._kept.in_place():
+                        self._kept.whole.save_weights(temporary)
             self._kept.weights = None
         self._written = time.monotonic()
 
