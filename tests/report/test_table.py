@@ -6,7 +6,8 @@ import re
 from made_series import Made
 from rich.console import Console
 
-from unfreeze.report.table import comparison_table, html_table, plain_table
+from unfreeze.report.side_by_side import side_by_side
+from unfreeze.report.table import comparison_html, comparison_table, html_table, pairs_table, plain_pairs, plain_table
 
 
 def shown(results, width: int) -> str:
@@ -43,7 +44,7 @@ def test_plain_text(make_series):
 def test_several_seeds(make_series):
     results = make_series(Made("a", right=7), Made("a", right=8, seed=1), Made("a", right=9, seed=2))
     text = plain_table(results)
-    assert "80.0% ± 10.0 (49.0-94.3)" in text  # 8 of 10 in Wilson's formula
+    assert "80.0% ± 10.0 (40.3-100.0)" in text  # worked out in test_summary.py
     assert "figures are means over seeds" in text
     assert len([line for line in text.splitlines() if line.startswith("a ")]) == 1
 
@@ -89,3 +90,26 @@ def test_a_notebook_shows_the_same_words(make_series):
     assert " ".join(cells).replace("&lt;b&gt;", "<b>").split() == table.split()
     assert text.endswith(f"</table><p>{notes.replace(chr(10), '<br>')}</p>")
     assert "<b>" not in text
+
+
+def test_pairs(make_series):
+    comparison = side_by_side(make_series(*FIVE, n=1000))
+    lines = plain_pairs(comparison.pairs).splitlines()
+    assert lines[0].split() == ["experiment", "against", "verdict", "points", "smallest", "McNemar", "Holm"]
+    assert [line.split()[:2] for line in lines[1:7]] == [
+        ["model_0", "as_is"],
+        ["model_3", "as_is"],
+        ["model_4", "as_is"],
+        ["model_3", "model_0"],
+        ["model_4", "model_0"],
+        ["model_4", "model_3"],
+    ]
+    # 4 photos lost of 1,000 and none won: 2 / 2^4, and no other p-value is larger
+    assert re.search(r"model_3 +model_0 +within noise +-0.4 \(.*\) +0.\d +0.12 +0.12$", lines[4])
+    assert re.search(r"model_4 +model_0 +better +\+6.2 \(.*\) +\d.\d +<0.0001 +<0.0001$", lines[5])
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    console.print(pairs_table(comparison.pairs))
+    assert max(len(line) for line in console.file.getvalue().splitlines()) <= 80
+    text = comparison_html(comparison)
+    assert comparison._repr_html_() == text
+    assert text.count("<table>") == 2

@@ -1,4 +1,4 @@
-"""`unfreeze compare`: a series' figures side by side."""
+"""`unfreeze compare`: figures side by side, and which differences are more than noise."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,28 @@ import typer
 
 import unfreeze
 from unfreeze.cli.app import print_json, verb
-from unfreeze.cli.results import show_story, show_table
+from unfreeze.cli.results import show_pairs, show_story, show_table
 from unfreeze.cli.screen import screen
-from unfreeze.report.summary import summarize
 
 
 @verb(example="unfreeze compare runs/demo")
 def compare(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that `unfreeze run` wrote.")],
+    out: Annotated[
+        list[Path], typer.Argument(metavar="OUT...", help="Folders that `unfreeze run` wrote, on the same test photos.")
+    ],
 ) -> None:
-    """Show a series side by side."""
-    results = unfreeze.compare(out)
+    """Show experiments side by side, and compare them photo by photo."""
+    comparison = unfreeze.compare(*out)
     if screen.json:
-        print_json({"experiments": [summary.to_json() for summary in summarize(results)]})
+        print_json(comparison.to_json())
         return
-    show_table(results)
-    show_story(results)
-    print(f"\nPictures are in {out / 'pictures'}")
+    for results in comparison.results:
+        if len(out) > 1:
+            print(f"{results.out}\n")
+        show_table(results)
+        print()
+    if comparison.pairs:
+        show_pairs(comparison.pairs)
+    show_story(comparison)
+    pictures = ", ".join(str(results.out / "pictures") for results in comparison.results)
+    print(f"\nPictures are in {pictures}")

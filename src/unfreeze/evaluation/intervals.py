@@ -1,5 +1,8 @@
 """How far a measured share can be from the true one."""
 
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
 from typing import cast
 
 
@@ -28,3 +31,27 @@ def wilson_interval(correct: float, n: int) -> tuple[float, float]:
     bounds = proportion_confint(correct, n, alpha=0.05, method="wilson")
     low, high = cast(tuple[float, float], bounds)  # arrays only where arrays came in
     return float(low), float(high)
+
+
+def interval_over_seeds(accuracies: Sequence[float], n: int) -> tuple[float, float]:
+    """Say between which bounds the true mean accuracy lies, with 95% confidence, over photos and seeds.
+
+    The Wilson interval for the photos and Student's t interval for the seeds, put together as independent parts of
+    one error: G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", Statistics in
+    Medicine 27 (2008), 1693-1702. With one seed it is the Wilson interval.
+
+    Args:
+        accuracies: of the runs, at least one, shares from 0 to 1.
+        n: photos on which each of them was measured, at least 1.
+
+    Returns:
+        The lower and the upper bound, shares from 0 to 1.
+    """
+    mean = fmean(accuracies)
+    low, high = wilson_interval(mean * n, n)
+    if len(accuracies) == 1:
+        return low, high
+    from scipy.stats import t  # takes a second to import
+
+    reach = float(t.ppf(0.975, len(accuracies) - 1)) * stdev(accuracies) / math.sqrt(len(accuracies))
+    return max(0.0, mean - math.hypot(mean - low, reach)), min(1.0, mean + math.hypot(high - mean, reach))

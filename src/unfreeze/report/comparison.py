@@ -26,7 +26,7 @@ _MARKS = {"as_is": (GREY, "s"), "feature_extraction": (BLUE, "o"), "fine_tuning"
 
 
 def comparison(results: Results, largest_class: float | None = None) -> Picture:
-    """Draw each experiment's test accuracy as a dot with its 95% Wilson interval, in the recipe's order.
+    """Draw each experiment's test accuracy as a dot with its 95% interval, in the recipe's order.
 
     With several seeds the dot is their mean, and small dots are the single ones.
 
@@ -61,8 +61,10 @@ def _title(summaries: Sequence[Summary]) -> str:
 
 
 def _subtitle(summaries: Sequence[Summary], results: Results) -> str:
-    notes = [f"Bars: 95% Wilson interval from {results.dataset.test:,} test photos"]
+    photos = f"{results.dataset.test:,} test photos"
+    notes = [f"Bars: 95% Wilson interval from {photos}"]
     if any(len(summary.runs) > 1 for summary in summaries):
+        notes = [f"Bars: 95% interval from {photos} and the seeds"]
         notes.append("On the bars: means over seeds, below: single seeds")
     notes += [note.capitalize() for note in validation_notes(results.dataset)]
     return ". ".join(notes) + "."

@@ -178,13 +178,24 @@ def load_results(out: Path) -> Results:
                 f"{file} has schema {schema!r}, but this version of unfreeze reads schema {SCHEMA}. "
                 "Read it with the version that its `environment` names."
             )
-        return pydantic.TypeAdapter(Results).validate_python({**content, "out": out})
+        return as_results(content, out)
     except pydantic.ValidationError as error:
         mistakes = [f"  - {_where(each['loc'])}{each['msg']}" for each in error.errors()]
         raise RunError(
             f"{file} is not what unfreeze writes; `unfreeze run` writes it again from the finished runs:\n"
             + "\n".join(mistakes)
         ) from None
+
+
+def as_results(content: dict[str, Any], out: Path) -> Results:
+    """Give the content of a `results.json` as dataclasses.
+
+    Raises:
+        pydantic.ValidationError: fields are missing or wrong.
+    """
+    import pydantic
+
+    return pydantic.TypeAdapter(Results).validate_python({**content, "out": out})
 
 
 def _where(location: Sequence[int | str]) -> str:

@@ -1,41 +1,34 @@
 """How did it go? A series in sentences: what each experiment got right, and whether it beat the one it came from."""
 
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-
-from unfreeze.evaluation.paired import Difference, paired_difference
-from unfreeze.evaluation.predictions import read_predictions
-from unfreeze.report.results import Results
-from unfreeze.report.summary import Summary, summarize
+from unfreeze.evaluation.paired import Pair
+from unfreeze.report.side_by_side import Comparison
+from unfreeze.report.summary import Summary
 from unfreeze.report.wording import method, percent, percent_range
 
 
-def story(results: Results) -> list[str]:
-    """Tell how a series went, a sentence an experiment, from its saved predictions.
+def story(comparison: Comparison) -> list[str]:
+    """Tell how it went, a sentence an experiment.
 
     An experiment that started from another one is compared with it on the same test photos; the last sentence compares
     the two best.
 
     Args:
-        results: of the series; experiments that have not read the test photos are left out.
+        comparison: of one or more series; experiments that have not read the test photos are left out.
     """
-    tested = [summary for summary in summarize(results) if summary.accuracy]
-    right = {summary.name: _how_often_right(results.out, summary) for summary in tested}
+    tested = {summary.name: summary for summary in comparison.experiments if summary.accuracy}
+    photos = comparison.results[0].dataset.test
     sentences = []
-    for summary in tested:
-        parent = summary.settings.start_from
-        test = f"{results.dataset.test:,} test photos"
-        sentence = f"{summary.name} ({_what(summary)}) got {_accuracy(summary)} of {test} right"
-        if parent in right:
-            difference = paired_difference(right[summary.name], right[parent])
-            sentence += f": {_against(difference, parent)}"
+    for name, summary in tested.items():
+        settings = summary.settings
+        parent = f"{name.removesuffix(settings.name)}{settings.start_from}" if settings.start_from else None
+        sentence = f"{name} ({_what(summary)}) got {_accuracy(summary)} of {photos:,} test photos right"
+        if parent and parent in tested:
+            sentence += f": {_against(comparison.pair(name, parent))}"
         sentences.append(f"{sentence}.")
     if len(tested) > 1:
-        second, first = sorted(tested, key=_mean)[-2:]
-        difference = paired_difference(right[first.name], right[second.name])
-        sentences.append(f"Of all, {first.name} did best: {_against(difference, second.name)}.")
+        second, first = sorted(tested.values(), key=_mean)[-2:]
+        said = _against(comparison.pair(first.name, second.name))
+        sentences.append(f"Of all, {first.name} did best: {said}.")
     return sentences
 
 
@@ -53,20 +46,14 @@ def _accuracy(summary: Summary) -> str:
     return f"{percent(summary.accuracy.mean)} ({percent_range(*summary.ci95)})"
 
 
-def _against(difference: Difference, other: str) -> str:
+def _against(pair: Pair) -> str:
     """Say a difference in points: `6.1 points better than model_2 (4.9 to 7.3)`, or that it may be chance."""
-    low, high = (100 * bound for bound in difference.ci95)
-    points = 100 * difference.mean
-    if difference.verdict == "within noise":
-        return f"within noise of {other} ({points:+.1f} points, {low:+.1f} to {high:+.1f})"
+    low, high = (100 * bound for bound in pair.ci95)
+    points = 100 * pair.difference
+    if pair.verdict == "within noise":
+        return f"within noise of {pair.b} ({points:+.1f} points, {low:+.1f} to {high:+.1f})"
     low, high = sorted((abs(low), abs(high)))
-    return f"{abs(points):.1f} points {difference.verdict} than {other} ({low:.1f} to {high:.1f})"
-
-
-def _how_often_right(out: Path, summary: Summary) -> NDArray[np.floating]:
-    """Give the share of an experiment's seeds that were right on each test photo, [n]."""
-    runs = [read_predictions(out / run.path / "predictions.csv") for run in summary.runs if run.test]
-    return np.mean([run.predicted == run.labels for run in runs], axis=0)
+    return f"{abs(points):.1f} points {pair.verdict} than {pair.b} ({low:.1f} to {high:.1f})"
 
 
 def _mean(summary: Summary) -> float:

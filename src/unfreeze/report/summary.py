@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from unfreeze.evaluation.intervals import wilson_interval
+from unfreeze.evaluation.intervals import interval_over_seeds
 from unfreeze.report.results import ExperimentResult, Results
 
 
@@ -24,8 +24,7 @@ class Summary:
         name: the experiment.
         runs: one for each seed; at least one.
         accuracy: on test; None, like the next three, where no run has read the test set.
-        ci95: 95% Wilson interval of the mean accuracy. It covers the chance in which photos were tested,
-            the same for all seeds; what the seed changes is `accuracy.sd`.
+        ci95: 95% interval of the mean accuracy, over photos and seeds.
         macro_f1: on test.
         nll: on test.
         seconds: a run.
@@ -65,13 +64,12 @@ def _summary(name: str, runs: tuple[ExperimentResult, ...]) -> Summary:
     tests = [run.test for run in runs if run.test]
     if not tests:
         return Summary(name, runs, accuracy=None, ci95=None, macro_f1=None, nll=None, seconds=seconds)
-    accuracy = _over_seeds([test.accuracy for test in tests])
-    n = min(test.n for test in tests)
+    accuracies = [test.accuracy for test in tests]
     return Summary(
         name=name,
         runs=runs,
-        accuracy=accuracy,
-        ci95=wilson_interval(accuracy.mean * n, n),
+        accuracy=_over_seeds(accuracies),
+        ci95=interval_over_seeds(accuracies, min(test.n for test in tests)),
         macro_f1=_over_seeds([test.macro_f1 for test in tests]),
         nll=_over_seeds([test.nll for test in tests]),
         seconds=seconds,

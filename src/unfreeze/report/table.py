@@ -1,68 +1,62 @@
 """The experiments of a series in one table, for a terminal, a pipe and a notebook."""
 
 import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from unfreeze.evaluation.paired import Pair
 from unfreeze.report.results import Dataset, Results
+from unfreeze.report.side_by_side import Comparison
 from unfreeze.report.summary import OverSeeds, Summary, summarize
-from unfreeze.report.wording import method, percent, percent_range, shorten
+from unfreeze.report.wording import method, p_value, percent, percent_range, shorten
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _HEADINGS = ("experiment", "method", "photos", "epochs", "test accuracy", "macro F1", "loss", "seconds")
-_LEFT = {"experiment", "method", "test accuracy"}
+_PAIR_HEADINGS = ("experiment", "against", "verdict", "points", "smallest", "McNemar", "Holm")
+_LEFT = {"experiment", "method", "test accuracy", "against", "verdict"}
 _NARROWEST = {"method": 12, "test accuracy": 11, "macro F1": 5}
 """These may be wrapped where the terminal is narrow, each to so many letters."""
 
+PAIRS_NOTE = (
+    "points: of test accuracy, with the 95% interval over photos and seeds; smallest: the least difference that they\n"
+    "would have shown four times in five; p-values of the exact McNemar test, then corrected for all pairs by Holm"
+)
+
 
 def plain_table(results: Results) -> str:
-    """The comparison as lines of text, one an experiment, columns aligned with spaces; footnotes below."""
-    from rich.cells import cell_len  # a Chinese letter is two wide
+    """The experiments as lines of text, one each, columns aligned with spaces; footnotes below."""
+    rows = [_cells(summary) for summary in summarize(results)]
+    return "\n".join([*_aligned(_HEADINGS, rows), "", *footnotes(results)])
 
-    lines = [_HEADINGS, *(_cells(summary) for summary in summarize(results))]
-    columns = []
-    for heading, *cells in zip(*lines, strict=True):
-        width = max(map(cell_len, [heading, *cells]))
-        pads = [" " * (width - cell_len(cell)) for cell in [heading, *cells]]
-        aligned = zip([heading, *cells], pads, strict=True)
-        columns.append([cell + pad if heading in _LEFT else pad + cell for cell, pad in aligned])
-    table = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
-    return "\n".join([*table, "", *footnotes(results)])
+
+def plain_pairs(pairs: Sequence[Pair]) -> str:
+    """Experiments against each other as lines of text, a line a pair; a footnote below."""
+    return "\n".join([*_aligned(_PAIR_HEADINGS, [_pair_cells(pair) for pair in pairs]), "", PAIRS_NOTE])
 
 
 def comparison_table(results: Results) -> "Table":
-    """The comparison as a rich table, which a console prints to its width and a notebook shows."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    """The experiments as a rich table, which a console prints to its width and a notebook shows."""
+    return _rich_table(_HEADINGS, [_cells(summary) for summary in summarize(results)], footnotes(results))
 
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        caption="\n".join(["", *footnotes(results)]),
-        caption_justify="left",
-    )
-    for heading in _HEADINGS:
-        table.add_column(
-            heading,
-            justify="left" if heading in _LEFT else "right",
-            min_width=_NARROWEST.get(heading),
-            no_wrap=heading not in _NARROWEST,
-        )
-    for summary in summarize(results):
-        table.add_row(*(Text(cell) for cell in _cells(summary)))
-    return table
+
+def pairs_table(pairs: Sequence[Pair]) -> "Table":
+    """Experiments against each other as a rich table."""
+    return _rich_table(_PAIR_HEADINGS, [_pair_cells(pair) for pair in pairs], [PAIRS_NOTE])
 
 
 def html_table(results: Results) -> str:
-    """The comparison as an HTML table, footnotes below, for a notebook."""
-    head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
-    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(summary)) for summary in summarize(results)]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    notes = "<br>".join(html.escape(note) for note in footnotes(results))
-    return f"<table><tr>{head}</tr>{body}</table><p>{notes}</p>"
+    """The experiments as an HTML table, footnotes below, for a notebook."""
+    return _html(_HEADINGS, [_cells(summary) for summary in summarize(results)], footnotes(results))
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Experiments, then each against the others, as HTML tables for a notebook."""
+    tables = [html_table(results) for results in comparison.results]
+    if comparison.pairs:
+        tables.append(_html(_PAIR_HEADINGS, [_pair_cells(pair) for pair in comparison.pairs], [PAIRS_NOTE]))
+    return "".join(tables)
 
 
 def footnotes(results: Results) -> list[str]:
@@ -73,7 +67,7 @@ def footnotes(results: Results) -> list[str]:
         photos = f"{results.dataset.test:,} test photos"
         lines.append(f"accuracy, macro F1, loss: on {photos}; in brackets the 95% Wilson interval")
     if any(len(summary.runs) > 1 for summary in summaries):
-        lines.append("figures are means over seeds; ±: standard deviation of the accuracy over them")
+        lines.append("figures are means over seeds; ±: standard deviation over them, which widens the interval")
     lines += validation_notes(results.dataset)
     lines += [coverage_note(summary) for summary in summaries if summary.settings.coverage]
     return lines + [f"{name}: {why}" for name, why in results.left_out.items()]
@@ -97,6 +91,61 @@ def validation_notes(dataset: Dataset) -> list[str]:
     if dataset.val:
         return [f"photos: trained on; another {dataset.val:,} chose the best epoch (validation)"]
     return []
+
+
+def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    from rich.cells import cell_len  # a Chinese letter is two wide
+
+    columns = []
+    for heading, *cells in zip(headings, *rows, strict=True):
+        width = max(map(cell_len, [heading, *cells]))
+        pads = [" " * (width - cell_len(cell)) for cell in [heading, *cells]]
+        aligned = zip([heading, *cells], pads, strict=True)
+        columns.append([cell + pad if heading in _LEFT else pad + cell for cell, pad in aligned])
+    return ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+
+
+def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="\n".join(["", *notes]),
+        caption_justify="left",
+    )
+    for heading in headings:
+        table.add_column(
+            heading,
+            justify="left" if heading in _LEFT else "right",
+            min_width=_NARROWEST.get(heading),
+            no_wrap=heading not in _NARROWEST,
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _html(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table><p>{'<br>'.join(map(html.escape, notes))}</p>"
+
+
+def _pair_cells(pair: Pair) -> tuple[str, ...]:
+    low, high = (100 * bound for bound in pair.ci95)
+    return (
+        pair.a,
+        pair.b,
+        pair.verdict,
+        f"{100 * pair.difference:+.1f} ({low:+.1f} to {high:+.1f})",
+        f"{100 * pair.smallest:.1f}",
+        p_value(pair.p_mcnemar),
+        p_value(pair.p_holm),
+    )
 
 
 def _cells(summary: Summary) -> tuple[str, ...]:

@@ -49,6 +49,11 @@ def percent_range(low: float, high: float) -> str:
     return f"{100 * low:.1f}-{100 * high:.1f}"
 
 
+def p_value(p: float) -> str:
+    """A p-value with two digits that count; below 0.0001 it is only said to be."""
+    return "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
 def shorten(text: str, width: int) -> str:
     """Keep `text` within `width` characters, putting an ellipsis for its middle."""
     if len(text) <= width:

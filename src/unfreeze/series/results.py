@@ -3,6 +3,8 @@
 from typing import Any
 
 from unfreeze.config import Blocks, Experiment
+from unfreeze.report.results import as_results
+from unfreeze.report.summary import Summary, summarize
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
 from unfreeze.series.lineage import read_settings
 
@@ -29,7 +31,7 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str
     runs = trained_runs(out)
     entries = [_entry(out, run) for run in runs]
     total = sum(entry["seconds"]["total"] for entry in entries)
-    content = {
+    content: dict[str, Any] = {
         "schema": 1,
         "dataset": dataset,
         "environment": read_json(runs[-1].lineage)["environment"],
@@ -37,7 +39,13 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str
         "left_out": left_out,
         "seconds": {"total": round(total, 3)},
     }
+    content["summary"] = [_over_seeds(summary) for summary in summarize(as_results(content, out.path))]
     write_json(out.results, content)
+
+
+def _over_seeds(summary: Summary) -> dict[str, Any]:
+    accuracy = summary.to_json()["accuracy"] or dict.fromkeys(("mean", "sd", "ci95"))
+    return {"name": summary.name, "seeds": len(summary.runs), **accuracy}
 
 
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""Series side by side, the same photos or not."""
+
+import json
+import shutil
+
+import pytest
+from made_series import Made
+
+from unfreeze.errors import RunError
+from unfreeze.report.compare import compare
+from unfreeze.report.results import load_results
+from unfreeze.report.side_by_side import side_by_side
+
+
+def write_splits(out, labels=("cat", "dog") * 5, first=0):
+    """Write test photos whose contents are numbered from `first`."""
+    lines = [f"{number}.jpg,{first + number:064x},{label},test," for number, label in enumerate(labels)]
+    (out / "splits.csv").write_text("path,sha256,label,split,rank\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def two(make_series, tmp_path):
+    """Two folders with the same series."""
+    make_series(Made("a", right=8), Made("b", right=7, parent="a", unfreeze=10))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for part in ("experiments", "results.json"):
+            (shutil.copytree if part == "experiments" else shutil.copy)(tmp_path / part, tmp_path / name / part)
+        write_splits(tmp_path / name)
+    return tmp_path / "one", tmp_path / "two"
+
+
+def test_one_series(make_series):
+    comparison = compare(make_series(Made("a", right=8), Made("b", right=7)).out)
+    assert [summary.name for summary in comparison.experiments] == ["a", "b"]
+    assert [(pair.a, pair.b) for pair in comparison.pairs] == [("b", "a")]
+    assert comparison.pair("b", "a").difference == pytest.approx(-0.1)
+    assert comparison.pair("a", "b").difference == pytest.approx(0.1)
+    document = json.loads(json.dumps(comparison.to_json()))
+    assert set(document) == {"experiments", "pairs"}
+    names = {"a", "b", "difference", "ci95", "smallest", "p_mcnemar", "p_holm", "verdict"}
+    assert set(document["pairs"][0]) == names
+    assert (comparison.results[0].out / "pictures" / "comparison.png").is_file()
+
+
+def test_several_series(two):
+    comparison = compare(*two)
+    assert [summary.name for summary in comparison.experiments] == ["one/a", "one/b", "two/a", "two/b"]
+    assert len(comparison.pairs) == 6
+    assert comparison.pair("two/a", "one/a").difference == 0
+    assert comparison.pair("two/b", "one/a").difference == pytest.approx(-0.1)
+
+
+def test_photos_are_matched_by_content(two):
+    one, other = two
+    rows = (other / "splits.csv").read_text().splitlines()
+    predictions = other / "experiments" / "a" / "seed-0" / "predictions.csv"
+    lines = predictions.read_text().splitlines()
+    (other / "splits.csv").write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n")
+    predictions.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    comparison = side_by_side(load_results(one), load_results(other))
+    assert comparison.pair("two/a", "one/a").ci95 == (0.0, 0.0)  # the same photos right
+    assert comparison.pair("two/b", "one/b").ci95 != (0.0, 0.0)  # as many, but others
+
+
+@pytest.mark.parametrize(
+    ("changed", "shared"), [({"first": 4}, 6), ({"labels": ("dog", "cat") * 5}, 0), ({"labels": ("cat", "dog") * 4}, 8)]
+)
+def test_other_photos_are_refused(two, changed, shared):
+    write_splits(two[1], **changed)
+    with pytest.raises(RunError, match=f"not tested on the same photos: 10 and [0-9]+, of which {shared} are the same"):
+        compare(*two)
+
+
+def test_folders_of_one_name_are_told_apart(two, tmp_path):
+    (tmp_path / "more").mkdir()
+    shutil.copytree(two[1], tmp_path / "more" / "one")
+    names = [summary.name for summary in compare(two[0], tmp_path / "more" / "one").experiments]
+    assert names == [f"{two[0]}/a", f"{two[0]}/b", f"{tmp_path}/more/one/a", f"{tmp_path}/more/one/b"]
+
+
+def test_predictions_cut_short_are_named(make_series):
+    results = make_series(Made("a"))
+    file = results.out / "experiments" / "a" / "seed-0" / "predictions.csv"
+    file.write_text("\n".join(file.read_text().splitlines()[:-2]) + "\n")
+    with pytest.raises(RunError, match=r"predictions\.csv has 8 photos, but the series was tested on 10"):
+        side_by_side(results)
