@@ -11,7 +11,13 @@ import pytest
 from tests.tiny import SIZE, tiny_backbone, tiny_photos
 
 from unfreeze.config import Augmentation
-from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor, without_augmentation
+from unfreeze.models.classifier import (
+    backbone_of,
+    build_classifier,
+    feature_extractor,
+    reused_classifier,
+    without_augmentation,
+)
 
 FOOD_VISION = Augmentation(flip="horizontal", rotation=0.2, zoom=0.2, height=0.2, width=0.2)
 
@@ -46,6 +52,21 @@ def test_it_is_softmax_of_pooled_features(augmented, photos):
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(outputs(augmented, photos), expected, atol=1e-6)
     np.testing.assert_allclose(outputs(feature_extractor(augmented), photos), features, atol=1e-6)
+
+
+def test_a_reused_head_begins_anew():
+    backbone = tiny_backbone()
+    head = reused_classifier(backbone, 3, seed=1).get_layer("head")
+    head.bias.assign([1, 2, 3])
+    again = reused_classifier(backbone, 3, FOOD_VISION, seed=2)
+    fresh = build_classifier(tiny_backbone(), 3, FOOD_VISION, seed=2)
+    assert again.get_layer("head") is head
+    assert head.get_config() == fresh.get_layer("head").get_config()
+    assert [layer.name for layer in again.layers] == [layer.name for layer in fresh.layers]
+    for mine, theirs in zip(again.get_weights(), fresh.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert reused_classifier(backbone, 4).output_shape == (None, 4)
+    assert reused_classifier(tiny_backbone(), 3).get_layer("head") is not head
 
 
 def test_the_seed_draws_the_head():

@@ -10,13 +10,21 @@ from tests.tiny import tiny_backbone, tiny_photos
 from unfreeze.config import Augmentation
 from unfreeze.features.cut import find_cut, split
 from unfreeze.features.frozen import trained_part
-from unfreeze.models.classifier import backbone_of, build_classifier, feature_extractor, without_augmentation
+from unfreeze.models.classifier import (
+    backbone_of,
+    build_classifier,
+    feature_extractor,
+    reused_classifier,
+    without_augmentation,
+)
 from unfreeze.training.batches import Batches, epoch_order
+from unfreeze.training.custom import Custom
 from unfreeze.training.phase import train_phase
 
 UNFROZEN = ("conv2", "bn2", "relu2")
 EPOCHS, BATCH, COUNT = 3, 8, 30
 FLIP = Augmentation(flip="horizontal")
+SGD = Custom(optimizer=keras.optimizers.SGD(momentum=0.9))
 
 
 class Rows:
@@ -129,6 +137,34 @@ def test_the_suffix_alone_trains_the_same(unfrozen):
         results.append([*weights(classifier), history.history["loss"], history.history["accuracy"]])
     for whole, suffix in zip(*results, strict=True):
         np.testing.assert_allclose(suffix, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("unfrozen", [(), UNFROZEN])
+def test_the_next_experiment_trains_the_same_without_tracing_again(unfrozen):
+    photos, labels = tiny_photos(COUNT)
+    backbone = tiny_backbone()
+    start, parts, functions = backbone.get_weights(), [], []
+
+    def trained_by(classifier: keras.Model, seed: int, rate: float, custom: Custom | None = None) -> list[np.ndarray]:
+        extractor = feature_extractor(classifier)
+        prefix, _ = split(extractor, find_cut(extractor, unfrozen))
+        parts.append(trained_part(classifier, unfrozen))
+        batches = Batches(Rows(prefix.predict(photos, verbose=0)), labels, BATCH, seed=seed)
+        train_phase(classifier, parts[-1], unfrozen, rate, batches, None, range(EPOCHS), [], custom)
+        functions.append(parts[-1].train_function)
+        return [*weights(classifier), np.float32(parts[-1].optimizer.learning_rate)]
+
+    for seed, rate, custom in [(0, 0.01, None), (1, 0.02, None), (2, 0.01, SGD), (3, 0.02, SGD), (4, 0.01, None)]:
+        backbone.set_weights(start)
+        again = trained_by(reused_classifier(backbone, 3, seed=seed), seed, rate, custom)
+        fresh = trained_by(build_classifier(tiny_backbone(), 3, seed=seed), seed, rate, custom)
+        for mine, theirs in zip(again, fresh, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    assert len({id(part) for part in parts[::2]}) == 1
+    assert len({id(part) for part in parts[1::2]}) == 5
+    shared = functions[::2]
+    assert (shared[1] is shared[0]) == (keras.backend.backend() == "tensorflow")
+    assert len({id(function) for function in shared[1:]}) == 4  # another optimizer means another function
 
 
 class StoredNormalization(keras.layers.Layer):

@@ -112,7 +112,7 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
 
     accuracies = resampled_accuracies(experiments)
     p_values = [mcnemar_over_seeds(experiments[a], experiments[b]) for a, b in names]
-    corrected = multipletests(p_values, method="holm")[1].tolist()
+    corrected = [float(p_value) for p_value in multipletests(p_values, method="holm")[1]]  # pyright: ignore
     pairs = []
     for (a, b), p_mcnemar, p_holm in zip(names, p_values, corrected, strict=True):
         low, high = np.quantile(accuracies[a] - accuracies[b], [0.025, 0.975]).tolist()

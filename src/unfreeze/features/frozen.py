@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from unfreeze.features.cut import Cut, find_cut, split
 from unfreeze.features.engine import Engine
 from unfreeze.features.graph import tensor_names
 from unfreeze.features.pointwise import with_matrix_products
-from unfreeze.models.classifier import InferenceMode, feature_extractor
+from unfreeze.models.classifier import InferenceMode, backbone_of, feature_extractor, with_pooling
+
+cut_of = lru_cache(maxsize=32)(find_cut)
+"""`find_cut`, remembered: experiments of a series ask for the same cuts again and again."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class FrozenLayers:
             precision: of the rows, `float16` or `float32`.
         """
         extractor = feature_extractor(classifier)
-        own = find_cut(extractor, unfrozen)
+        own = cut_of(extractor, tuple(unfrozen))
         if own.at_pixels:
             return pixels
         kept: dict[Cut, bool] = {}
         for stop in stops:
-            cut = find_cut(extractor, stop.unfrozen)
+            cut = cut_of(extractor, tuple(stop.unfrozen))
             kept[cut] = kept.get(cut, False) or stop.keep
         way = _way_to(own, kept)
         stages = [self._engine(model) for model in _stages(extractor, [cut.tensors for cut in way])]
@@ -84,11 +88,16 @@ def trained_part(classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Mode
     """Give the part of a classifier that is trained, from the cut to the probabilities, sharing every layer.
 
     Its input is a row as `FrozenLayers.rows` gives it. The backbone's layers in it always run in inference mode.
+    Classifiers of the same layers share the part, too.
     """
-    extractor = feature_extractor(classifier)
-    cut = find_cut(extractor, unfrozen)
+    return _trained_part(backbone_of(classifier), classifier.get_layer("head"), tuple(unfrozen))
+
+
+@lru_cache(maxsize=2)
+def _trained_part(backbone: keras.Model, head: Any, unfrozen: tuple[str, ...]) -> keras.Model:
+    extractor = with_pooling(backbone)
+    cut = cut_of(extractor, unfrozen)
     _, suffix = split(extractor, cut)
-    head = classifier.get_layer("head")
     row = keras.Input(cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row")
     features = InferenceMode(with_matrix_products(suffix))(_taken_apart(row, cut)) if suffix else row
     return keras.Model(row, head(features), name="trained_part")

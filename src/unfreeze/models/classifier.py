@@ -1,6 +1,7 @@
 """The whole model, with Keras's Functional API: photo -> augmentation -> backbone -> pooling -> head."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -35,16 +36,44 @@ def build_classifier(
     Raises:
         RecipeError: `head` gives something else than a probability a class.
     """
-    # Layers
-    pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
     last = _own_head(head, backbone.output_shape[-1], class_count) if head else _dense_head(class_count, seed)
+    return _connected(backbone, last, augment, seed)
 
-    # Functional model
+
+def reused_classifier(
+    backbone: keras.Model, class_count: int, augment: Augmentation | None = None, seed: int = 0
+) -> keras.Model:
+    """Build the same as `build_classifier`, with the head that the last one on this backbone had, begun anew.
+
+    Experiments in turn so train the same variables, and what the backend has traced for one serves the next. Whoever
+    holds an earlier classifier sees its head change.
+
+    Args:
+        backbone: as in `build_classifier`.
+        class_count: number of classes.
+        augment: changes to training photos, or None.
+        seed: draws the head's first weights.
+    """
+    head: Any = _head_of(backbone, class_count)
+    head.kernel_initializer = keras.initializers.GlorotUniform(seed=seed)
+    if head.built:
+        head.kernel.assign(head.kernel_initializer(head.kernel.shape))
+        head.bias.assign(keras.ops.zeros_like(head.bias))
+    return _connected(backbone, head, augment, seed)
+
+
+@lru_cache(maxsize=2)
+def _head_of(backbone: keras.Model, class_count: int) -> keras.Layer:
+    return _dense_head(class_count, seed=0)
+
+
+def _connected(backbone: keras.Model, head: keras.Layer, augment: Augmentation | None, seed: int) -> keras.Model:
+    """Write down the whole model with the Functional API."""
     photo = keras.Input(backbone.input_shape[1:], name="photo")
     x = augmentation_layers(augment, seed)(photo) if augment else photo
     x = backbone(x, training=False)
-    x = pooling(x)
-    return keras.Model(photo, last(x), name="classifier")
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    return keras.Model(photo, head(x), name="classifier")
 
 
 def _dense_head(class_count: int, seed: int) -> keras.Layer:
@@ -113,5 +142,11 @@ def without_augmentation(classifier: keras.Model) -> keras.Model:
 
 def feature_extractor(classifier: keras.Model) -> keras.Model:
     """Give backbone and pooling of a classifier as one flat model from pixels to features, sharing every layer."""
-    backbone = backbone_of(classifier)
-    return keras.Model(backbone.input, classifier.get_layer("pooling")(backbone.output), name="feature_extractor")
+    return with_pooling(backbone_of(classifier))
+
+
+@lru_cache(maxsize=2)
+def with_pooling(backbone: keras.Model) -> keras.Model:
+    """Give a backbone and pooling as one flat model from pixels to features, sharing every layer."""
+    pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
+    return keras.Model(backbone.input, pooling(backbone.output), name="feature_extractor")

@@ -47,18 +47,23 @@ class Comparison:
         return comparison_html(self)
 
 
-def side_by_side(*results: Results) -> Comparison:
+def side_by_side(first: Results, *others: Results) -> Comparison:
     """Compare the experiments of series that are read already.
+
+    Args:
+        first: a series.
+        others: more of them, tested on the same photos.
 
     Raises:
         RunError: predictions are missing, or two series were tested on other photos.
     """
-    orders = _same_photos(results) if len(results) > 1 else [np.arange(results[0].dataset.test)]
+    results = (first, *others)
+    orders = _same_photos(results) if others else [np.arange(first.dataset.test)]
     summaries: list[Summary] = []
     answers: dict[str, Answers] = {}
     for each, order in zip(results, orders, strict=True):
         for summary in summarize(each):
-            name = f"{_shown(each.out, results)}/{summary.name}" if len(results) > 1 else summary.name
+            name = f"{_shown(each.out, results)}/{summary.name}" if others else summary.name
             summaries.append(replace(summary, name=name))
             if summary.accuracy:
                 answers[name] = _answers(each.out, summary, order)

@@ -13,7 +13,7 @@ from unfreeze.errors import RunError
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.files import write_atomically
 from unfreeze.models.backbones import pretrained_backbone
-from unfreeze.models.classifier import backbone_of, build_classifier
+from unfreeze.models.classifier import backbone_of, build_classifier, reused_classifier
 from unfreeze.models.unfreezing import cut_block, unfrozen_layers
 from unfreeze.models.weights import count_parameters, weights_sha256
 from unfreeze.progress import say
@@ -130,7 +130,11 @@ def start_model(
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     backbone = pretrained_backbone(experiment.backbone, experiment.image_size)
-    classifier = build_classifier(backbone, len(classes), experiment.augment or None, seed, custom.head)
+    augment = experiment.augment or None
+    if custom.head:
+        classifier = build_classifier(backbone, len(classes), augment, seed, custom.head)
+    else:
+        classifier = reused_classifier(backbone, len(classes), augment, seed)
     if parent and (parent.classes, parent.head) == (classes, custom.described().get("head")):
         classifier.load_weights(parent.weights)
     elif parent:

@@ -12,7 +12,7 @@ from unfreeze.evaluation.metrics import Metrics, evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import pretrained_backbone
-from unfreeze.models.classifier import backbone_of, build_classifier
+from unfreeze.models.classifier import backbone_of, reused_classifier
 from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.progress import task
 from unfreeze.series.as_is import measured, parts_of
@@ -94,7 +94,7 @@ def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> ker
     """Give a run's whole model with its best weights; ours is built faster than it is loaded."""
     if read_yaml(run.config).get("custom", {}).get("head"):
         return cast(keras.Model, keras.saving.load_model(run.model, compile=False))
-    classifier = build_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), class_count)
+    classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), class_count)
     classifier.load_weights(run.checkpoint("best"))
     return classifier
 

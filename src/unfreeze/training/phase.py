@@ -1,6 +1,8 @@
 """One phase of training: freeze, compile, fit."""
 
 from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 
@@ -43,16 +45,7 @@ def train_phase(
     """
     custom = custom or Custom()
     freeze(backbone_of(classifier), unfrozen)
-    backend = keras.backend.backend()
-    trained.compile(
-        optimizer=custom.optimizer_at(learning_rate),
-        loss=custom.loss_or_default,
-        metrics=["accuracy"],
-        # A step of the head alone is shorter than the call that starts it, so a call makes several.
-        steps_per_execution=HEAD_STEPS if len(trained.input_shape) == 2 and backend != "torch" else 1,
-        # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
-        jit_compile=backend == "jax",  # pyright: ignore[reportArgumentType]
-    )
+    make_ready(trained, learning_rate, custom)
     trained.fit(
         batches,
         validation_data=validation,
@@ -62,3 +55,42 @@ def train_phase(
         shuffle=False,
         verbose=0,  # pyright: ignore[reportArgumentType]
     )
+
+
+def make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> None:
+    """Compile a model for a phase.
+
+    If the very same was done before, its optimizer begins anew and what TensorFlow has traced is used again: tracing
+    takes seconds. Which layers are trained must not have changed in between.
+
+    Args:
+        trained: the part of a classifier on which `fit` runs.
+        learning_rate: of the optimizer.
+        custom: the caller's own optimizer and loss, if any.
+    """
+    backend = keras.backend.backend()
+    layers = tuple(layer.name for layer in trained._flatten_layers() if layer.trainable)
+    is_ours = custom.optimizer is None and custom.loss is None and backend == "tensorflow"
+    if is_ours and _compiled.get(trained) == layers:
+        optimizer: Any = trained.optimizer
+        for variable in optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        optimizer.learning_rate = learning_rate
+        return
+    trained.compile(
+        optimizer=custom.optimizer_at(learning_rate),
+        loss=custom.loss_or_default,
+        metrics=["accuracy"],
+        # A step of the head alone is shorter than the call that starts it, so a call makes several.
+        steps_per_execution=HEAD_STEPS if len(trained.input_shape) == 2 and backend != "torch" else 1,
+        # XLA makes TensorFlow's convolutions four times slower on a CPU; JAX can't do without it.
+        jit_compile=backend == "jax",  # pyright: ignore[reportArgumentType]
+    )
+    if is_ours:
+        _compiled[trained] = layers
+    else:
+        _compiled.pop(trained, None)
+
+
+_compiled: WeakKeyDictionary[keras.Model, tuple[str, ...]] = WeakKeyDictionary()
+"""Models compiled with an optimizer and loss of ours -> the names of their layers that are trained."""
