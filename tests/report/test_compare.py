@@ -72,6 +72,17 @@ def test_other_photos_are_refused(two, changed, shared):
         compare(*two)
 
 
+def test_a_missing_list_of_photos_is_named(two):
+    (two[1] / "splits.csv").unlink()
+    with pytest.raises(RunError, match=r"two.splits\.csv can't be read .*unfreeze run"):
+        compare(*two)
+
+
+def test_one_experiment_needs_no_second_photo(make_series):
+    comparison = side_by_side(make_series(Made("a", right=1), n=1, val=0))
+    assert (len(comparison.experiments), comparison.pairs) == (1, ())
+
+
 def test_folders_of_one_name_are_told_apart(two, tmp_path):
     (tmp_path / "more").mkdir()
     shutil.copytree(two[1], tmp_path / "more" / "one")

@@ -51,7 +51,12 @@ def interval_over_seeds(accuracies: Sequence[float], n: int) -> tuple[float, flo
     low, high = wilson_interval(mean * n, n)
     if len(accuracies) == 1:
         return low, high
+    reach = students_t(len(accuracies)) * stdev(accuracies) / math.sqrt(len(accuracies))
+    return max(0.0, mean - math.hypot(mean - low, reach)), min(1.0, mean + math.hypot(high - mean, reach))
+
+
+def students_t(runs: int) -> float:
+    """Give the 97.5% point of Student's t distribution for the mean of `runs` runs, at least 2; of many it is 1.96."""
     from scipy.stats import t  # takes a second to import
 
-    reach = float(t.ppf(0.975, len(accuracies) - 1)) * stdev(accuracies) / math.sqrt(len(accuracies))
-    return max(0.0, mean - math.hypot(mean - low, reach)), min(1.0, mean + math.hypot(high - mean, reach))
+    return float(t.ppf(0.975, runs - 1))

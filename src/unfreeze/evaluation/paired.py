@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unfreeze.evaluation.intervals import students_t
+
 Verdict = Literal["better", "worse", "within noise"]
 
 RESAMPLES = 4000
@@ -24,6 +26,9 @@ AT_A_TIME = 100
 """Resamples made at once; it divides their number, and bounds the memory that they take."""
 
 SIGNIFICANCE = 0.05
+
+NORMAL = 1.96
+"""Standard errors to either end of a 95% interval."""
 
 DETECTABLE = 2.80
 """Standard errors of the smallest difference that is found four times in five: 1.96 + 0.84. H. S. Bloom, "Minimum
@@ -101,12 +106,12 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
     Raises:
         ValueError: not the same number of photos everywhere, or fewer than two.
     """
-    counts = {answers.right.shape[1] for answers in experiments.values()}
-    if len(counts) > 1 or min(counts, default=2) < 2:
-        raise ValueError(f"compare_pairs needs answers [runs, n] on the same two photos or more, not on {counts}.")
     names = [(second, first) for first, second in combinations(experiments, 2)]
     if not names:
         return ()
+    counts = {answers.right.shape[1] for answers in experiments.values()}
+    if len(counts) > 1 or min(counts) < 2:
+        raise ValueError(f"compare_pairs needs answers [runs, n] on the same two photos or more, not on {counts}.")
     # statsmodels takes almost a second to import
     from statsmodels.stats.multitest import multipletests
 
@@ -123,7 +128,7 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
                 b=b,
                 difference=float(experiments[a].right.mean() - experiments[b].right.mean()),
                 ci95=(low, high),
-                smallest=max(DETECTABLE * (high - low) / 2 / 1.96, FEWEST / max(counts)),
+                smallest=max(DETECTABLE * (high - low) / 2 / NORMAL, FEWEST / max(counts)),
                 p_mcnemar=p_mcnemar,
                 p_holm=p_holm,
                 verdict="better" if is_clear and low > 0 else "worse" if is_clear and high < 0 else "within noise",
@@ -196,9 +201,7 @@ def _other_seeds(answers: Answers) -> NDArray[np.float64]:
     runs = len(answers.seeds)
     if runs == 1:
         return np.zeros(RESAMPLES)
-    from scipy.stats import t
-
     accuracies = answers.right.mean(axis=1)
     drawn = np.random.default_rng(list(answers.seeds)).integers(0, runs, (RESAMPLES, runs))
-    stretch = math.sqrt(runs / (runs - 1)) * float(t.ppf(0.975, runs - 1)) / 1.96
+    stretch = math.sqrt(runs / (runs - 1)) * students_t(runs) / NORMAL
     return stretch * (accuracies[drawn].mean(axis=1) - accuracies.mean())

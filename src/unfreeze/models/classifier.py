@@ -141,12 +141,12 @@ def without_augmentation(classifier: keras.Model) -> keras.Model:
 
 
 def feature_extractor(classifier: keras.Model) -> keras.Model:
-    """Give backbone and pooling of a classifier as one flat model from pixels to features, sharing every layer."""
+    """Give backbone and pooling of a classifier as one flat model from pixels to features, sharing every weight."""
     return with_pooling(backbone_of(classifier))
 
 
 @lru_cache(maxsize=2)
 def with_pooling(backbone: keras.Model) -> keras.Model:
-    """Give a backbone and pooling as one flat model from pixels to features, sharing every layer."""
+    """Give a backbone and pooling as one flat model from pixels to features, sharing every weight."""
     pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
     return keras.Model(backbone.input, pooling(backbone.output), name="feature_extractor")

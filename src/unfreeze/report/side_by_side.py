@@ -90,9 +90,9 @@ def _same_photos(results: Sequence[Results]) -> list[np.ndarray]:
     """Give, for each series, the order that sorts its test photos by content.
 
     Raises:
-        RunError: they are not the same photos, with the same labels.
+        RunError: they are not the same photos, with the same labels, or a `splits.csv` is missing.
     """
-    tested = [[row for row in read_splits(each.out / "splits.csv") if row.split == "test"] for each in results]
+    tested = [_test_rows(each.out / "splits.csv") for each in results]
     contents = [sorted(map(_content, rows)) for rows in tested]
     for each, content in zip(results, contents, strict=True):
         if content != contents[0]:
@@ -104,6 +104,16 @@ def _same_photos(results: Sequence[Results]) -> list[np.ndarray]:
                 "compare each folder alone."
             )
     return [np.array(sorted(range(len(rows)), key=lambda row: _content(rows[row])), int) for rows in tested]
+
+
+def _test_rows(file: Path) -> list[SplitRow]:
+    try:
+        return [row for row in read_splits(file) if row.split == "test"]
+    except OSError as error:
+        raise RunError(
+            f"{file} can't be read ({error.strerror}), so nobody knows which photos the series was tested on. Call "
+            "`unfreeze run` again, which writes it anew."
+        ) from None
 
 
 def _content(row: SplitRow) -> tuple[str, str]:

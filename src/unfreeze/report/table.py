@@ -1,4 +1,4 @@
-"""The experiments of a series in one table, for a terminal, a pipe and a notebook."""
+"""Experiments in one table and against each other in another, for a terminal, a pipe and a notebook."""
 
 import html
 from collections.abc import Sequence

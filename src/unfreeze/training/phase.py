@@ -15,6 +15,9 @@ from unfreeze.training.custom import Custom
 HEAD_STEPS = 8
 """Training steps a call where only a head on feature vectors is trained."""
 
+_compiled: WeakKeyDictionary[keras.Model, tuple[str, ...]] = WeakKeyDictionary()
+"""Models compiled with an optimizer and loss of ours -> the names of their layers that are trained."""
+
 
 def train_phase(
     classifier: keras.Model,
@@ -45,7 +48,7 @@ def train_phase(
     """
     custom = custom or Custom()
     freeze(backbone_of(classifier), unfrozen)
-    make_ready(trained, learning_rate, custom)
+    _make_ready(trained, learning_rate, custom)
     trained.fit(
         batches,
         validation_data=validation,
@@ -57,7 +60,7 @@ def train_phase(
     )
 
 
-def make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> None:
+def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> None:
     """Compile a model for a phase.
 
     If the very same was done before, its optimizer begins anew and what TensorFlow has traced is used again: tracing
@@ -90,7 +93,3 @@ def make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> No
         _compiled[trained] = layers
     else:
         _compiled.pop(trained, None)
-
-
-_compiled: WeakKeyDictionary[keras.Model, tuple[str, ...]] = WeakKeyDictionary()
-"""Models compiled with an optimizer and loss of ours -> the names of their layers that are trained."""
