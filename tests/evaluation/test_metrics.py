@@ -11,7 +11,6 @@ from unfreeze.evaluation.metrics import (
     ClassMetrics,
     Metrics,
     evaluate,
-    expected_calibration_error,
     negative_log_likelihood,
 )
 
@@ -91,19 +90,6 @@ def test_certain_and_wrong_costs_16_nats():
     assert negative_log_likelihood(np.array([1]), certain([0], 2)) == pytest.approx(-np.log(1e-7))
 
 
-def test_calibration_error_worked_out_by_hand():
-    # 15 bins: 0.5 falls into (7/15, 8/15], 0.9 and 0.92 into (13/15, 14/15], 1.0 into (14/15, 1]
-    top = np.array([0.5, 0.5, 0.9, 0.92, 1.0])
-    probabilities = np.stack([top, 1 - top], axis=1)
-    labels = np.array([0, 1, 0, 1, 0])
-    # bin of 0.5: right half of the time, no distance; of 0.9: 0.5 against 0.91; of 1.0: none
-    assert expected_calibration_error(labels, probabilities) == pytest.approx(2 / 5 * 0.41)
-
-
-def test_calibration_error_of_always_sure_is_the_share_of_mistakes():
-    assert expected_calibration_error(np.array([0, 0, 0, 1]), certain([0, 0, 0, 0], 2)) == pytest.approx(0.25)
-
-
 def test_one_photo():
     metrics = evaluate(np.array([1]), np.array([[0.25, 0.75]], np.float32))
     assert (metrics.n, metrics.accuracy, metrics.macro_f1) == (1, 1.0, 1.0)
@@ -122,7 +108,9 @@ def test_json_keeps_everything_and_names_the_classes():
         "f1": 0.0,
         "support": 0,
     }
-    assert list(metrics.summary()) == ["n", "accuracy", "ci95", "macro_f1", "nll", "ece"]
+    assert list(metrics.summary()) == [
+        *("n", "accuracy", "ci95", "macro_f1", "nll", "ece", "brier", "nll_uncalibrated", "ece_uncalibrated")
+    ]
 
 
 def test_as_many_names_as_classes():

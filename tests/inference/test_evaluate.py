@@ -160,9 +160,9 @@ def test_few_photos_are_in_memory_at_once(run, turned, predictor, monkeypatch):
 
     def probabilities(pixels: np.ndarray) -> np.ndarray:
         sizes.append(len(pixels))
-        return Predictor.probabilities(predictor, pixels)
+        return Predictor.uncalibrated(predictor, pixels)
 
-    monkeypatch.setattr(predictor, "probabilities", probabilities)
+    monkeypatch.setattr(predictor, "uncalibrated", probabilities)
     monkeypatch.setattr("unfreeze.inference.evaluate.AT_ONCE", 8)
     assert unfreeze.evaluate(run, turned).metrics.confusion == whole.confusion
     assert sizes == [8, 8, 6]

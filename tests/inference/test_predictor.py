@@ -14,6 +14,7 @@ from tests.runs import copy_run
 
 import unfreeze
 from unfreeze.errors import DataError, RunError
+from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.predictor import BATCH, Prediction, Predictor
 from unfreeze.models.efficientnet_lite import efficientnet_lite
 
@@ -50,7 +51,10 @@ def test_they_are_those_of_keras_on_the_decoded_photo(predictor, run, solar_cell
     pixels = predictor.pixels(file.read_bytes())
     assert pixels.shape == (64, 64, 3)
     model: Any = keras.saving.load_model(run / "model.keras")
-    expected = model.predict(pixels[None], verbose=0)[0]
+    own = model.predict(pixels[None], verbose=0)
+    np.testing.assert_array_equal(predictor.uncalibrated(pixels[None]), own)
+    (expected,) = calibrate(own, predictor.temperature)
+    assert expected.max() != own.max()
     (prediction,) = predictor.predict(file)
     assert probabilities(prediction) == dict(zip(["defective", "functional"], expected.tolist(), strict=True))
     assert prediction.top[0][1] == expected.max()

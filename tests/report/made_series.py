@@ -28,6 +28,7 @@ class Made:
     seed: int = 0
     train_images: int | None = 750
     val_loss: Sequence[float] | None = (0.9, 0.6, 0.7)
+    val_accuracy: float = 0.5
     tested: bool = True
     seconds: float = 33.4
     kind: str | None = None
@@ -51,7 +52,7 @@ def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str,
     if run.tested:
         paths = tuple(f"{number}.jpg" for number in range(n))
         write_predictions(folder / "predictions.csv", Predictions(paths, labels, tuple(classes), probabilities))
-    (folder / "metrics.json").write_text(json.dumps({"val": None, "test": test}), encoding="utf-8")
+    (folder / "metrics.json").write_text(json.dumps({"val": None, "test": test, "temperature": 1.0}), encoding="utf-8")
     kind = run.kind or ("fine_tuning" if run.unfreeze else "feature_extraction")
     epochs = None
     if kind != "as_is":
@@ -72,8 +73,9 @@ def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str,
         "start_from": run.parent,
         "epochs": epochs,
         "seconds": seconds,
-        "val": {"accuracy": 0.5, "loss": 0.6} if run.val_loss else None,
+        "val": {"accuracy": run.val_accuracy, "loss": 0.6} if run.val_loss and kind != "as_is" else None,
         "test": metrics.summary() if run.tested else None,
+        "temperature": 1.0,
     }
 
 
@@ -90,7 +92,9 @@ def _write_training(folder: Path, run: Made) -> int:
     if run.parent:
         path = f"experiments/{run.parent}/seed-{run.seed}"
         parent = {"name": run.parent, "path": path, "checkpoint": run.checkpoint}
-    (folder / "lineage.json").write_text(json.dumps({"parent": parent}), encoding="utf-8")
+    frozen = {"frozen_layers": 142, "frozen_sha256_before": "f" * 64, "frozen_sha256_after": "f" * 64}
+    done = [{"unfrozen_layers": ["top_conv"], "trainable_parameters": 1000, **frozen} for _ in phases]
+    (folder / "lineage.json").write_text(json.dumps({"parent": parent, "phases": done}), encoding="utf-8")
     return epochs
 
 

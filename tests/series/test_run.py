@@ -13,6 +13,7 @@ from tests.conftest import RECIPE, rows
 import unfreeze
 from unfreeze.data.catalog import pixel_store
 from unfreeze.errors import RecipeError, RunError
+from unfreeze.evaluation.calibration import calibrate, fit_temperature
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.models.backbones import build_backbone
@@ -99,16 +100,37 @@ def test_a_loaded_model_gives_the_same_predictions(series, cache, name):
     pixels = pixel_store(cache, 64, "squash").read([row["sha256"] for row in test])
     model = keras.saving.load_model(run / "model.keras")
     probabilities = model.predict(pixels, batch_size=8, verbose=0)
-    np.testing.assert_allclose(probabilities, predictions.probabilities, atol=1e-5)  # another engine rounds otherwise
+    figures = json.loads((run / "metrics.json").read_text())
+    calibrated = calibrate(probabilities, figures["temperature"])
+    np.testing.assert_allclose(calibrated, predictions.probabilities, atol=1e-5)  # another engine rounds otherwise
 
-    figures = json.loads((run / "metrics.json").read_text())["test"]
-    metrics = evaluate(predictions.labels, predictions.probabilities)
-    assert metrics.to_json(predictions.classes) == figures
+    metrics, test = evaluate(predictions.labels, predictions.probabilities), figures["test"]
+    for key in ("n", "accuracy", "ci95", "nll", "ece", "brier", "macro_f1", "confusion", "per_class"):
+        assert metrics.to_json(predictions.classes)[key] == test[key]
     assert metrics.accuracy == np.mean(predictions.predicted == predictions.labels)
+    assert test["nll_uncalibrated"] == pytest.approx(evaluate(predictions.labels, probabilities).nll, rel=1e-4)
 
+
+@pytest.mark.parametrize("name", ["model_0", "model_3"])
+def test_the_temperature_is_that_of_the_validation_photos(series, cache, name):
+    run = run_of(series, name)
+    val = [row for row in rows(series / "splits.csv") if row["split"] == "val"]
+    pixels = pixel_store(cache, 64, "squash").read([row["sha256"] for row in val])
+    probabilities = keras.saving.load_model(run / "model.keras").predict(pixels, batch_size=8, verbose=0)
+    labels = np.array([["defective", "functional"].index(row["label"]) for row in val])
+    figures = json.loads((run / "metrics.json").read_text())
+    assert figures["temperature"] == pytest.approx(fit_temperature(labels, probabilities), rel=1e-3)
+    assert figures["temperature"] != 1
+    entry = next(entry for entry in results_of(series)["experiments"] if entry["name"] == name)
+    assert entry["temperature"] == figures["temperature"]
+
+
+def test_the_best_weights_are_those_of_the_model(series):
+    run = run_of(series, "model_3")
+    model = keras.saving.load_model(run / "model.keras")
     rebuilt = build_classifier(build_backbone("efficientnet_lite0", 64), 2)
     rebuilt.load_weights(run / "checkpoints" / "best.weights.h5")
-    np.testing.assert_array_equal(rebuilt.predict(pixels, batch_size=8, verbose=0), probabilities)
+    assert weights_sha256(rebuilt) == weights_sha256(model)
 
 
 def test_the_reference_engine_can_be_evaluated_again_to_the_last_bit(solar_cells, cache, tmp_path):
@@ -127,7 +149,9 @@ def test_the_reference_engine_can_be_evaluated_again_to_the_last_bit(solar_cells
     hashes = {row["path"]: row["sha256"] for row in rows(tmp_path / "splits.csv")}
     pixels = pixel_store(cache, 64, "squash").read([hashes[path] for path in predictions.paths])
     model = keras.saving.load_model(run / "model.keras")
-    np.testing.assert_array_equal(model.predict(pixels, batch_size=8, verbose=0), predictions.probabilities)
+    probabilities = model.predict(pixels, batch_size=8, verbose=0)
+    temperature = json.loads((run / "metrics.json").read_text())["temperature"]
+    np.testing.assert_array_equal(calibrate(probabilities, temperature), predictions.probabilities)
 
 
 def test_the_best_epoch_is_kept_and_handed_on(series):

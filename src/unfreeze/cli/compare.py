@@ -30,5 +30,5 @@ def compare(
     if comparison.pairs:
         show_pairs(comparison.pairs)
     show_story(comparison)
-    pictures = ", ".join(str(results.out / "pictures") for results in comparison.results)
-    print(f"\nPictures are in {pictures}")
+    reports = ", ".join(str(results.out / "report.html") for results in comparison.results)
+    print(f"\nThe report: {reports}")

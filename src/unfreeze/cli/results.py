@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unfreeze.report.side_by_side import Comparison
 
 WRITTEN = {
+    "report.html": "the report: open it in a browser",
     "results.json": "all figures",
     "pictures": "curves, confusion matrices, the comparison",
     "experiments": "models, checkpoints, predictions",

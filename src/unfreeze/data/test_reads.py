@@ -2,8 +2,39 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+FINAL = "final figures of "
+"""Begins the reason of the read that gives results their test figures."""
+
+VALIDATION = "validation, to choose the best epoch"
+"""The reason where a recipe says `validation: test`."""
+
+
+@dataclass(frozen=True)
+class TestRead:
+    """One time that test photos were looked at.
+
+    Attributes:
+        time: in UTC.
+        why: what for.
+        runs: paths of the runs that saw them, from OUT.
+        photos: how many.
+    """
+
+    __test__ = False  # or pytest takes it for a class of tests
+
+    time: str
+    why: str
+    runs: tuple[str, ...]
+    photos: int
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it gave results their test figures."""
+        return self.why.startswith(FINAL)
 
 
 def record_test_read(file: Path, why: str, runs: Sequence[str], photos: int) -> None:
@@ -23,3 +54,40 @@ def record_test_read(file: Path, why: str, runs: Sequence[str], photos: int) -> 
     }
     with file.open("a", encoding="utf-8") as record:
         record.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def read_test_reads(file: Path) -> tuple[TestRead, ...]:
+    """Read the record; none where there is no file. A line that can't be read was a read all the same."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    return tuple(map(_parsed, lines))
+
+
+def _parsed(line: str) -> TestRead:
+    try:
+        entry = json.loads(line)
+        return TestRead(str(entry["time"]), str(entry["why"]), tuple(map(str, entry["runs"])), int(entry["photos"]))
+    except (KeyError, TypeError, ValueError):
+        return TestRead("", "unknown: this line of the record is damaged", (), 0)
+
+
+def misgivings(reads: Sequence[TestRead]) -> list[str]:
+    """Say what in the record speaks against the test figures, a sentence each."""
+    said = []
+    if any(read.why == VALIDATION for read in reads):
+        said.append("The best epochs were chosen on the test photos, so every test figure is too good.")
+    later = {run for read in [read for read in reads if read.is_final][1:] for run in read.runs}
+    if later:
+        said.append(
+            f"{len(later)} runs were tested after the test figures of others were known. If those figures led to what "
+            "was tried next, they are too good; new test photos would tell."
+        )
+    others = sum(read.why != VALIDATION and not read.is_final for read in reads)
+    if others:
+        said.append(
+            f"The test photos were looked at {others} more times. If anything was chosen by what was seen there, the "
+            "test figures are too good."
+        )
+    return said

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfreeze.errors import RunError
+from unfreeze.evaluation.calibration import brier_score, calibrate, expected_calibration_error
 from unfreeze.evaluation.intervals import wilson_interval
 
 _KERAS_EPSILON = 1e-7
 """Probabilities are kept this far from 0 and 1 before the logarithm, as `keras.config.epsilon()` does."""
-
-_CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """A classifier's figures on `n` labelled photos.
+    """A classifier's figures on `n` labelled photos; those of probabilities are of calibrated ones.
 
     Attributes:
         n: photos.
@@ -44,6 +43,9 @@ class Metrics:
         nll: mean negative log-likelihood of the true class, in nats.
         macro_f1: mean F1 over the classes that were there or predicted.
         ece: expected calibration error, 0 (as sure as right) to 1.
+        brier: mean squared distance of the probabilities from the truth, 0 to 2.
+        nll_uncalibrated: what `nll` is of the classifier's own probabilities.
+        ece_uncalibrated: what `ece` is of them.
         per_class: in the classes' order.
         confusion: photos, counted by `[true class][predicted class]`.
     """
@@ -54,6 +56,9 @@ class Metrics:
     nll: float
     macro_f1: float
     ece: float
+    brier: float
+    nll_uncalibrated: float
+    ece_uncalibrated: float
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
 
@@ -71,6 +76,9 @@ class Metrics:
             "macro_f1": self.macro_f1,
             "nll": self.nll,
             "ece": self.ece,
+            "brier": self.brier,
+            "nll_uncalibrated": self.nll_uncalibrated,
+            "ece_uncalibrated": self.ece_uncalibrated,
         }
 
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
@@ -98,6 +106,9 @@ class Metrics:
             nll=document["nll"],
             macro_f1=document["macro_f1"],
             ece=document["ece"],
+            brier=document["brier"],
+            nll_uncalibrated=document["nll_uncalibrated"],
+            ece_uncalibrated=document["ece_uncalibrated"],
             per_class=tuple(
                 ClassMetrics(each["precision"], each["recall"], each["f1"], each["support"])
                 for each in document["per_class"]
@@ -106,12 +117,13 @@ class Metrics:
         )
 
 
-def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> Metrics:
+def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating], temperature: float = 1.0) -> Metrics:
     """Measure predicted probabilities against the true classes.
 
     Args:
         labels: true class of each photo, [n], 0 to c - 1.
-        probabilities: [n, c], each row adding up to 1.
+        probabilities: the classifier's own, [n, c], each row adding up to 1.
+        temperature: that calibrates them.
 
     Raises:
         ValueError: no photos, shapes that don't match, or a label outside 0 to c - 1.
@@ -122,7 +134,8 @@ def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -
     from sklearn.metrics import confusion_matrix
 
     n, class_count = probabilities.shape
-    predicted = probabilities.argmax(axis=1)
+    calibrated = calibrate(probabilities, temperature)
+    predicted = calibrated.argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, labels=np.arange(class_count)).tolist()
     per_class = tuple(_class_metrics(confusion, c) for c in range(class_count))
     f1_scores = [each.f1 for each in per_class if each.f1 is not None]
@@ -131,9 +144,12 @@ def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -
         n=n,
         accuracy=correct / n,
         ci95=wilson_interval(correct, n),
-        nll=negative_log_likelihood(labels, probabilities),
+        nll=negative_log_likelihood(labels, calibrated),
         macro_f1=sum(f1_scores) / len(f1_scores),
-        ece=expected_calibration_error(labels, probabilities),
+        ece=expected_calibration_error(labels, calibrated),
+        brier=brier_score(labels, calibrated),
+        nll_uncalibrated=negative_log_likelihood(labels, probabilities),
+        ece_uncalibrated=expected_calibration_error(labels, probabilities),
         per_class=per_class,
         confusion=tuple(tuple(row) for row in confusion),
     )
@@ -151,25 +167,6 @@ def negative_log_likelihood(labels: NDArray[np.integer], probabilities: NDArray[
     rows = probabilities.astype(np.float64)
     of_true_class = rows[np.arange(len(labels)), labels] / rows.sum(axis=1)
     return float(-np.log(of_true_class.clip(_KERAS_EPSILON, 1 - _KERAS_EPSILON)).mean())
-
-
-def expected_calibration_error(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
-    """Mean distance between how sure the classifier is and how often it is then right.
-
-    Photos are put into 15 equally wide bins by their largest probability, (0, 1/15] to (14/15, 1]; the
-    distances between accuracy and mean probability of the bins are averaged, weighted with their photos:
-    equation 3 of C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural
-    networks", ICML 2017, arXiv:1706.04599.
-
-    Args:
-        labels: [n], 0 to c - 1.
-        probabilities: [n, c].
-    """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.ceil(confidence * _CALIBRATION_BINS).astype(int) - 1
-    # a bin's photos x |accuracy - mean probability| is the size of the sum of the single differences
-    return float(np.abs(np.bincount(bins.clip(0), weights=right - confidence)).sum() / len(labels))
 
 
 def _check(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:

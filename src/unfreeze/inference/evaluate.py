@@ -144,11 +144,15 @@ def evaluate(run: str | Path, data: str | Path, split: str | None = None) -> Eva
         data=source.name,
         split=split,
         classes=predictor.classes,
-        metrics=measure(labels, probabilities),
+        metrics=measure(labels, probabilities, predictor.temperature),
         unknown=dict(sorted(Counter(photo.label for photo in catalog.photos if photo.label not in index).items())),
         bad=catalog.bad,
         trained_on=int((~unseen).sum()) if own.rows else None,
-        unseen=measure(labels[unseen], probabilities[unseen]) if 0 < unseen.sum() < len(photos) else None,
+        unseen=(
+            measure(labels[unseen], probabilities[unseen], predictor.temperature)
+            if 0 < unseen.sum() < len(photos)
+            else None
+        ),
         own_test=own_test,
     )
 
@@ -183,7 +187,7 @@ def _probabilities(predictor: Predictor, pixels: Pixels) -> np.ndarray:
     with progress.task("Predicting", len(pixels)) as advance:
         for start in range(0, len(pixels), AT_ONCE):
             batch = np.arange(start, min(start + AT_ONCE, len(pixels)))
-            rows.append(predictor.probabilities(pixels.take(batch)))
+            rows.append(predictor.uncalibrated(pixels.take(batch)))
             advance(len(batch))
     return np.concatenate(rows)
 

@@ -15,6 +15,7 @@ from unfreeze.config import AS_IS_RESIZE
 from unfreeze.data.photos import decode, first_bytes, least_sides, resize
 from unfreeze.data.sources import photo_files
 from unfreeze.errors import DataError, PhotoError, RunError
+from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import finished_run
 from unfreeze.inference.prediction import Prediction
@@ -34,6 +35,7 @@ class Predictor:
         classes: names, in the order of the model's outputs.
         image_size: side of the photos that the model takes, in pixels.
         resize: how photos are brought to that size.
+        temperature: that calibrates the model's own probabilities.
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
@@ -45,6 +47,7 @@ class Predictor:
         from unfreeze.models.backbones import backbone_names
 
         self.run: Path | None = None
+        self.temperature = 1.0
         if str(run) in backbone_names() and not Path(run).is_dir():
             self._open_backbone(str(run))
             return
@@ -73,6 +76,7 @@ class Predictor:
             self.classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
             config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
             self.image_size, self.resize = int(config["image_size"]), str(config["resize"])
+            self.temperature = float(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"])
             self._model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
             if self._model.output_shape[-1] != len(self.classes):
                 raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
@@ -111,7 +115,7 @@ class Predictor:
         def probabilities(pixels: np.ndarray) -> np.ndarray:
             rows, features = both.predict(pixels, batch_size=BATCH, verbose=0)
             vectors.append(features)
-            return rows
+            return calibrate(rows, self.temperature)
 
         predictions = self._predict(paths, top, probabilities)
         paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
@@ -135,8 +139,12 @@ class Predictor:
             pixels: uint8 [n, size, size, 3].
 
         Returns:
-            float32 [n, classes], in the order of `classes`.
+            Calibrated ones, float32 [n, classes], in the order of `classes`.
         """
+        return calibrate(self.uncalibrated(pixels), self.temperature)
+
+    def uncalibrated(self, pixels: np.ndarray) -> np.ndarray:
+        """Give the model's own probabilities, as `probabilities` gives calibrated ones."""
         return self._model.predict(pixels, batch_size=BATCH, verbose=0)
 
     def pixels(self, data: bytes) -> np.ndarray:

@@ -6,10 +6,9 @@ from matplotlib.axes import Axes
 
 from unfreeze.report.results import Results
 from unfreeze.report.style import (
-    BLUE,
     GREY,
     INK,
-    ORANGE,
+    MARKS,
     PALE,
     SMALL,
     TEXT,
@@ -21,8 +20,6 @@ from unfreeze.report.style import (
 from unfreeze.report.summary import Summary, summarize
 from unfreeze.report.table import validation_notes
 from unfreeze.report.wording import method, percent, percent_range, shorten
-
-_MARKS = {"as_is": (GREY, "s"), "feature_extraction": (BLUE, "o"), "fine_tuning": (ORANGE, "D")}
 
 
 def comparison(results: Results, largest_class: float | None = None) -> Picture:
@@ -91,7 +88,7 @@ def _draw(axes: Axes, row: int, summary: Summary) -> None:
         return
     low, high = summary.ci95
     mean = summary.accuracy.mean
-    colour, marker = _MARKS[summary.settings.kind]
+    colour, marker = MARKS[summary.settings.kind]
     axes.hlines(row, low, high, color=colour, linewidth=1.8)
     axes.plot(mean, row, color=colour, marker=marker, markersize=6)
     if len(summary.runs) > 1:

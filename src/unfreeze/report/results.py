@@ -56,7 +56,10 @@ class Validation:
 
 @dataclass(frozen=True)
 class TestScores:
-    """The best epoch's figures on the test photos; their meaning is said in `evaluation.metrics`."""
+    """The best epoch's figures on the test photos; their meaning is said in `evaluation.metrics`.
+
+    The last three are None in results from before there was calibration.
+    """
 
     __test__ = False  # or pytest takes it for a class of tests
 
@@ -66,6 +69,9 @@ class TestScores:
     macro_f1: float
     nll: float
     ece: float
+    brier: float | None = None
+    nll_uncalibrated: float | None = None
+    ece_uncalibrated: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class ExperimentResult:
         start_from: the parent experiment.
         val: None where there was no validation.
         test: None where the test set was not read.
+        temperature: that calibrates the model's probabilities; 1 where there was no validation.
         coverage: of as-is.
     """
 
@@ -117,6 +124,7 @@ class ExperimentResult:
     seconds: Seconds
     val: Validation | None
     test: TestScores | None
+    temperature: float = 1.0
     coverage: Coverage | None = None
 
 

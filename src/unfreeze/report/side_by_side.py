@@ -1,7 +1,7 @@
 """Experiments of one or more series side by side, compared photo by photo."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ class Comparison:
         results: of one or more series, tested on the same photos.
         experiments: over their seeds, series after series; with several series, named OUT/NAME.
         pairs: each tested experiment against those before it, by the same names.
+        answers: which test photos each tested experiment's runs got right, by the same names.
     """
 
     results: tuple[Results, ...]
     experiments: tuple[Summary, ...]
     pairs: tuple[Pair, ...]
+    answers: Mapping[str, Answers] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """What `unfreeze compare --json` prints."""
@@ -67,7 +69,7 @@ def side_by_side(first: Results, *others: Results) -> Comparison:
             summaries.append(replace(summary, name=name))
             if summary.accuracy:
                 answers[name] = _answers(each.out, summary, order)
-    return Comparison(results, tuple(summaries), compare_pairs(answers))
+    return Comparison(results, tuple(summaries), compare_pairs(answers), answers)
 
 
 def _answers(out: Path, summary: Summary, order: np.ndarray) -> Answers:

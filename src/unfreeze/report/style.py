@@ -26,6 +26,9 @@ GREY = "#5F6B76"
 PALE = "#D5DBE1"
 INK = "#1F2933"
 
+MARKS = {"as_is": (GREY, "s"), "feature_extraction": (BLUE, "o"), "fine_tuning": (ORANGE, "D")}
+"""Colour and marker of each kind of experiment."""
+
 TITLE, TEXT, SMALL = 14, 10, 9
 """Font sizes in points."""
 

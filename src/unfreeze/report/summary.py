@@ -23,10 +23,11 @@ class Summary:
     Attributes:
         name: the experiment.
         runs: one for each seed; at least one.
-        accuracy: on test; None, like the next three, where no run has read the test set.
+        accuracy: on test; None, like the next four, where no run has read the test set.
         ci95: 95% interval of the mean accuracy, over photos and seeds.
         macro_f1: on test.
         nll: on test.
+        ece: on test.
         seconds: a run.
     """
 
@@ -36,6 +37,7 @@ class Summary:
     ci95: tuple[float, float] | None
     macro_f1: OverSeeds | None
     nll: OverSeeds | None
+    ece: OverSeeds | None
     seconds: OverSeeds
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _summary(name: str, runs: tuple[ExperimentResult, ...]) -> Summary:
     seconds = _over_seeds([run.seconds.total for run in runs])
     tests = [run.test for run in runs if run.test]
     if not tests:
-        return Summary(name, runs, accuracy=None, ci95=None, macro_f1=None, nll=None, seconds=seconds)
+        return Summary(name, runs, accuracy=None, ci95=None, macro_f1=None, nll=None, ece=None, seconds=seconds)
     accuracies = [test.accuracy for test in tests]
     return Summary(
         name=name,
@@ -72,6 +74,7 @@ def _summary(name: str, runs: tuple[ExperimentResult, ...]) -> Summary:
         ci95=interval_over_seeds(accuracies, min(test.n for test in tests)),
         macro_f1=_over_seeds([test.macro_f1 for test in tests]),
         nll=_over_seeds([test.nll for test in tests]),
+        ece=_over_seeds([test.ece for test in tests]),
         seconds=seconds,
     )
 

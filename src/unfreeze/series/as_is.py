@@ -109,6 +109,7 @@ def write_as_is(experiment: AsIs, photos: SeriesPhotos, run: RunFolder) -> None:
         "seconds": clock.seconds(),
         "val": None,
         "test": None,
+        "temperature": 1.0,
         "coverage": {
             "classes": [name for name, found in titles.items() if found],
             "missing": [name for name, found in titles.items() if not found],

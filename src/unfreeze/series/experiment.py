@@ -10,6 +10,7 @@ import keras
 
 from unfreeze.config import Experiment
 from unfreeze.errors import RunError
+from unfreeze.evaluation.calibration import fit_temperature
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.files import write_atomically
 from unfreeze.models.backbones import pretrained_backbone
@@ -105,10 +106,12 @@ def train_experiment(
             )
         if not best.is_current:
             classifier.load_weights(run.checkpoint("best"))
-        figures = None
+        figures, temperature = None, 1.0
         if validation and trained:
             probabilities = trained.predict(validation, verbose=0)  # pyright: ignore[reportArgumentType]
             figures = evaluate(val_labels, probabilities).to_json(photos.classes)
+            if photos.validation != "test":  # the test photos calibrate nothing
+                temperature = fit_temperature(val_labels, probabilities)
         with write_atomically(run.model) as path:
             classifier.save(path)
 
@@ -119,6 +122,7 @@ def train_experiment(
         "seconds": clock.seconds(),
         "val": figures,
         "test": None,
+        "temperature": temperature,
     }
     write_json(run.metrics, metrics)
 

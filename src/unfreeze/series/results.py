@@ -8,7 +8,7 @@ from unfreeze.report.summary import Summary, summarize
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
 from unfreeze.series.lineage import read_settings
 
-TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece")
+TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece", "brier", "nll_uncalibrated", "ece_uncalibrated")
 
 
 def trained_runs(out: SeriesFolder) -> list[RunFolder]:
@@ -78,5 +78,6 @@ def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
         "seconds": figures["seconds"],
         "val": {"accuracy": val["accuracy"], "loss": val["loss"]} if val else None,
         "test": {key: test[key] for key in TEST_FIGURES} if test else None,
+        "temperature": figures["temperature"],
         "coverage": figures.get("coverage"),
     }

@@ -8,12 +8,15 @@ from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
+from unfreeze.data.test_reads import FINAL, VALIDATION, record_test_read
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.files import file_sha256
 from unfreeze.progress import say
+from unfreeze.report.page import write_report
 from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
+from unfreeze.report.side_by_side import side_by_side
 from unfreeze.series.as_is import fit_class_maps, write_as_is
 from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
@@ -97,17 +100,22 @@ def run(
             siblings = {other.name: folder.run(other.name, seed) for other in experiments}
             parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
             events = folder.events(experiment.name, seed)
+            name = target.path.relative_to(folder.path).as_posix()
+            if photos.validation == "test":
+                record_test_read(folder.test_reads, VALIDATION, [name], len(photos.splits.test))
             train_experiment(experiment, seed, parent, photos, division, target, events, custom)
-            changed.add(target.path.relative_to(folder.path).as_posix())
+            changed.add(name)
 
     runs = trained_runs(folder)
     if not runs:
         raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
-    why = f"final figures of {recipe.name}"
+    why = f"{FINAL}{recipe.name}"
     changed.update(evaluate_on_test(runs, photos, trained, frozen, folder, why))
     write_results(folder, describe(photos), left_out)
     save_pictures(folder.path, changed)
-    return load_results(folder.path)
+    results = load_results(folder.path)
+    write_report(side_by_side(results), {item.path: item.file for item in photos.source.items})
+    return results
 
 
 def with_parents(experiments: Sequence[AnyExperiment], only: Sequence[str]) -> list[AnyExperiment]:

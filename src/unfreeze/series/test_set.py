@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import keras
+import numpy as np
 
 from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.data.test_reads import record_test_read
+from unfreeze.evaluation.calibration import calibrate
 from unfreeze.evaluation.metrics import Metrics, evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.features.frozen import FrozenLayers
@@ -51,10 +53,15 @@ def evaluate_on_test(
         for run in waiting:
             started = time.perf_counter()
             experiment = read_settings(run)
-            predictions = _test(run, experiment, photos, series, frozen)
-            write_predictions(run.predictions, predictions)
-            metrics = evaluate(predictions.labels, predictions.probabilities)
             figures = read_json(run.metrics)
+            labels, probabilities = _test(run, experiment, photos, series, frozen)
+            metrics = evaluate(labels, probabilities, figures["temperature"])
+            paths, calibrated = (
+                [photo.path for photo in photos.splits.test],
+                calibrate(probabilities, figures["temperature"]),
+            )
+            predictions = Predictions(tuple(paths), labels, photos.classes, calibrated)
+            write_predictions(run.predictions, predictions)
             figures["test"] = metrics.to_json(photos.classes)
             if isinstance(experiment, AsIs):
                 figures["coverage"] = measured(figures["coverage"], predictions)
@@ -73,8 +80,8 @@ def _test(
     photos: SeriesPhotos,
     series: Sequence[Experiment],
     frozen: FrozenLayers,
-) -> Predictions:
-    """Predict the test photos with the best weights."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the test photos with the best weights: their labels [n] and the model's own probabilities [n, c]."""
     test = photos.splits.test
     labels, pixels = photos.labels(test), photos.pixels(test, experiment)
     trained: Any
@@ -86,8 +93,7 @@ def _test(
         unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
         trained = division.trained(classifier, unfrozen)
         rows = division.rows(classifier, unfrozen, pixels, training=False)
-    probabilities = trained.predict(Batches(rows.compute(), labels, experiment.batch_size), verbose=0)
-    return Predictions(tuple(photo.path for photo in test), labels, photos.classes, probabilities)
+    return labels, trained.predict(Batches(rows.compute(), labels, experiment.batch_size), verbose=0)
 
 
 def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> keras.Model:
