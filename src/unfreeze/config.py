@@ -118,12 +118,10 @@ class DataSettings(PhotoSettings):
     Attributes:
         source: a folder or the name of a data set; may be left out where `--data` is given.
         validation: share of the training photos kept for validation, 0, or `test` (validate on the test photos).
-        split_seed: names the order in which photos are dealt to the splits.
     """
 
     source: str | None = None
     validation: Share | Literal["test"] = 0.15
-    split_seed: Seed = 0
 
 
 class Settings(Section):
@@ -164,7 +162,7 @@ class Settings(Section):
             raise ValueError("nothing is changed; set one of flip, rotation, zoom, height, width, or say false")
         return value
 
-    @field_validator("seeds", "phases", mode="before")
+    @field_validator("seeds", "phases", "split_seeds", mode="before", check_fields=False)
     @classmethod
     def _list_to_tuple(cls, value: object) -> object:
         if value == [] or value == ():
@@ -190,10 +188,18 @@ class ExperimentSettings(Settings):
 
 
 class Recipe(Settings):
-    """A whole recipe: data, defaults, and a series of experiments by name."""
+    """A whole recipe: data, defaults, and a series of experiments by name.
+
+    Attributes:
+        split_seeds: everything is run once with each; a split seed names the order in which photos are dealt to the
+            splits that the data set does not come with.
+        references: name -> test accuracy that others got on photos of the same kind, to be compared with.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     data: DataSettings = DataSettings()
+    split_seeds: tuple[Seed, ...] = (0,)
+    references: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     experiments: Annotated[dict[str, ExperimentSettings], Field(min_length=1)]
 
 

@@ -243,7 +243,7 @@ def test_csv_has_the_contracts_columns_and_comes_back(tmp_path: Path) -> None:
 def test_odd_names_survive_the_csv(tmp_path: Path) -> None:
     names = ['comma, "quote"', "line\nbreak", "ünï", "\udcff not UTF-8"]
     rows = tuple(SplitRow(name, "00", name, "test", None) for name in names)
-    Splits(rows, (), (), (), False).write(tmp_path / "splits.csv")
+    Splits(rows, (), (), (), False, 0, False).write(tmp_path / "splits.csv")
     assert read_splits(tmp_path / "splits.csv") == rows
 
 

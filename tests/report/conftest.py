@@ -21,12 +21,13 @@ def make_series(tmp_path: Path) -> Callable[..., Results]:
         n: int = 10,
         validation: Any = 0.15,
         val: int = 112,
+        carved: bool = False,
     ) -> Results:
         entries = [write_run(tmp_path, run, classes, n) for run in runs]
         dataset = {"name": "pets", "classes": list(classes), "train": 6375, "val": val, "test": n, "bad": 0}
         results = {
             "schema": 1,
-            "dataset": {**dataset, "sha256": "ab" * 32, "validation": validation},
+            "dataset": {**dataset, "sha256": "ab" * 32, "validation": validation, "test_is_carved": carved},
             "environment": {"unfreeze": "0.1.0"},
             "experiments": entries,
             "seconds": {"total": 100.0},

@@ -26,6 +26,7 @@ class Made:
     parent: str | None = None
     checkpoint: str = "best"
     seed: int = 0
+    split_seed: int = 0
     train_images: int | None = 750
     val_loss: Sequence[float] | None = (0.9, 0.6, 0.7)
     val_accuracy: float = 0.5
@@ -43,7 +44,8 @@ def confused(right: int, n: int, c: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str, Any]:
-    path = f"experiments/{run.name}/seed-{run.seed}"
+    split = f"split-{run.split_seed}-" if run.split_seed else ""
+    path = f"experiments/{run.name}/{split}seed-{run.seed}"
     folder = out / path
     folder.mkdir(parents=True)
     labels, probabilities = confused(run.right, n, len(classes))
@@ -62,6 +64,7 @@ def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str,
         "name": run.name,
         "kind": kind,
         "seed": run.seed,
+        "split_seed": run.split_seed,
         "path": path,
         "backbone": "efficientnet_lite0",
         "fraction": 0.1,

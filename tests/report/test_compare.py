@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from statistics import stdev
 
 import pytest
 from made_series import Made
@@ -10,6 +11,7 @@ from unfreeze.errors import RunError
 from unfreeze.report.compare import compare
 from unfreeze.report.results import load_results
 from unfreeze.report.side_by_side import side_by_side
+from unfreeze.report.story import reference_sentences
 
 
 def write_splits(out, labels=("cat", "dog") * 5, first=0):
@@ -37,7 +39,7 @@ def test_one_series(make_series):
     assert comparison.pair("b", "a").difference == pytest.approx(-0.1)
     assert comparison.pair("a", "b").difference == pytest.approx(0.1)
     document = json.loads(json.dumps(comparison.to_json()))
-    assert set(document) == {"experiments", "pairs"}
+    assert set(document) == {"experiments", "pairs", "references"}
     names = {"a", "b", "difference", "ci95", "smallest", "p_mcnemar", "p_holm", "verdict"}
     assert set(document["pairs"][0]) == names
     assert (comparison.results[0].out / "pictures" / "comparison.png").is_file()
@@ -94,5 +96,48 @@ def test_predictions_cut_short_are_named(make_series):
     results = make_series(Made("a"))
     file = results.out / "experiments" / "a" / "seed-0" / "predictions.csv"
     file.write_text("\n".join(file.read_text().splitlines()[:-2]) + "\n")
-    with pytest.raises(RunError, match=r"predictions\.csv has 8 photos, but the series was tested on 10"):
+    with pytest.raises(RunError, match=r"predictions\.csv has 8 photos, but the run was tested on 10"):
         side_by_side(results)
+
+
+def test_splits_with_test_photos_of_their_own(make_series):
+    right = {"a": (8, 7, 9), "b": (6, 5, 6)}
+    runs = [Made(name, right=each, split_seed=k) for name, of in right.items() for k, each in enumerate(of)]
+    comparison = side_by_side(make_series(*runs, carved=True))
+    pair = comparison.pair("b", "a")
+    assert pair.difference == pytest.approx(-7 / 30)
+    differences = [-0.2, -0.2, -0.3]
+    error = stdev(differences) * (1 / 3 + 10 / (6375 + 112)) ** 0.5
+    assert pair.ci95 == pytest.approx((pair.difference - 4.303 * error, pair.difference + 4.303 * error), abs=1e-3)
+    assert comparison.experiments[0].to_json()["splits"] == 3
+    assert comparison.answers["a"].right.sum() == 8
+
+
+def test_splits_with_the_same_test_photos_are_like_seeds(make_series):
+    runs = [Made(name, right=8 - k, split_seed=k) for name in "ab" for k in range(3)]
+    comparison = side_by_side(make_series(*runs))
+    assert comparison.answers["a"].right.shape == (3, 10)
+    assert comparison.pair("b", "a").ci95 == (0.0, 0.0)
+
+
+def test_only_splits_that_all_share_are_compared(make_series):
+    runs = [Made("a", right=8), Made("a", right=5, split_seed=1), Made("b", right=7)]
+    comparison = side_by_side(make_series(*runs, carved=True))
+    assert comparison.pair("b", "a").difference == pytest.approx(-0.1)
+
+
+def test_no_split_that_all_share(make_series):
+    with pytest.raises(RunError, match="not tested on a split that all of them share"):
+        side_by_side(make_series(Made("a"), Made("b", split_seed=1)))
+
+
+def test_figures_of_others_are_judged_by_the_interval(make_series, tmp_path):
+    make_series(Made("a", right=800), n=1000)  # 77.4 to 82.4%
+    document = json.loads((tmp_path / "results.json").read_text())
+    document["references"] = {"theirs": 0.76, "others": 0.78, "best": 0.9}
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    comparison = compare(tmp_path)
+    judged = {each["reference"]: each["verdict"] for each in comparison.to_json()["references"]}
+    assert judged == {"theirs": "better", "others": "within noise", "best": "worse"}
+    assert reference_sentences(comparison)[2] == "Against best (90.0%), by the intervals above: a is worse."
+    assert "Against best (90.0%)" in (tmp_path / "report.html").read_text()

@@ -24,6 +24,7 @@ def test_three_seeds(make_series):
     assert b.to_json() == {
         "name": "b",
         "seeds": 3,
+        "splits": 1,
         "accuracy": {"mean": pytest.approx(0.8), "sd": pytest.approx(0.1), "ci95": list(b.ci95 or ())},
     }
 
@@ -44,4 +45,4 @@ def test_runs_that_did_not_read_the_test_set_are_left_out_of_its_figures(make_se
     assert a.accuracy is not None
     assert (a.accuracy.mean, a.accuracy.sd) == (pytest.approx(0.7), None)
     assert (b.accuracy, b.ci95, b.macro_f1, b.nll) == (None, None, None, None)
-    assert b.to_json() == {"name": "b", "seeds": 1, "accuracy": None}
+    assert b.to_json() == {"name": "b", "seeds": 1, "splits": 1, "accuracy": None}

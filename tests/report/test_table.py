@@ -94,7 +94,7 @@ def test_a_notebook_shows_the_same_words(make_series):
 
 def test_pairs(make_series):
     comparison = side_by_side(make_series(*FIVE, n=1000))
-    lines = plain_pairs(comparison.pairs).splitlines()
+    lines = plain_pairs(comparison).splitlines()
     assert lines[0].split() == ["experiment", "against", "verdict", "points", "smallest", "McNemar", "Holm"]
     assert [line.split()[:2] for line in lines[1:7]] == [
         ["model_0", "as_is"],
@@ -108,7 +108,7 @@ def test_pairs(make_series):
     assert re.search(r"model_3 +model_0 +within noise +-0.4 \(.*\) +0.\d +0.12 +0.12$", lines[4])
     assert re.search(r"model_4 +model_0 +better +\+6.2 \(.*\) +\d.\d +<0.0001 +<0.0001$", lines[5])
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
-    console.print(pairs_table(comparison.pairs))
+    console.print(pairs_table(comparison))
     assert max(len(line) for line in console.file.getvalue().splitlines()) <= 80
     text = comparison_html(comparison)
     assert comparison._repr_html_() == text

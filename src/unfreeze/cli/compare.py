@@ -28,7 +28,7 @@ def compare(
         show_table(results)
         print()
     if comparison.pairs:
-        show_pairs(comparison.pairs)
+        show_pairs(comparison)
     show_story(comparison)
     reports = ", ".join(str(results.out / "report.html") for results in comparison.results)
     print(f"\nThe report: {reports}")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from unfreeze.cli.app import print_json
@@ -12,7 +12,6 @@ from unfreeze.report.results import Results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unfreeze.evaluation.paired import Pair
     from unfreeze.report.side_by_side import Comparison
 
 WRITTEN = {
@@ -56,11 +55,11 @@ def show_table(results: Results) -> None:
     _print(comparison_table, plain_table, results)
 
 
-def show_pairs(pairs: "Sequence[Pair]") -> None:
+def show_pairs(comparison: "Comparison") -> None:
     """Print experiments against each other, likewise."""
     from unfreeze.report.table import pairs_table, plain_pairs
 
-    _print(pairs_table, plain_pairs, pairs)
+    _print(pairs_table, plain_pairs, comparison)
 
 
 def _print(as_table: "Callable[[Any], Table]", plain: Callable[[Any], str], content: Any) -> None:

@@ -90,7 +90,7 @@ def check(data: str | Path, threads: int | None = None) -> Check:
     """
     settings = DataSettings()
     catalog = scan(open_source(data), None, settings.image_size, settings.resize, threads)
-    return describe(catalog, split(catalog, settings.validation, settings.split_seed))
+    return describe(catalog, split(catalog, settings.validation))
 
 
 def describe(catalog: Catalog, splits: Splits) -> Check:

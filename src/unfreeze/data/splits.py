@@ -73,6 +73,8 @@ class Splits:
         classes: names of the classes, sorted.
         twins: photos of equal pixels that the splits would share.
         validate_on_test: the test photos serve as validation photos too.
+        split_seed: names the order in which photos were dealt.
+        test_is_carved: the data set came without a test split, so that another split seed takes other test photos.
     """
 
     rows: tuple[SplitRow, ...]
@@ -80,6 +82,8 @@ class Splits:
     classes: tuple[str, ...]
     twins: tuple[Twin, ...]
     validate_on_test: bool
+    split_seed: int
+    test_is_carved: bool
 
     def train(self, fraction: float = 1.0) -> list[Photo]:
         """Give the first training photos of each class.
@@ -135,7 +139,7 @@ class Splits:
         return text.getvalue()
 
 
-def split(catalog: Catalog, validation: float | Literal["test"], split_seed: int) -> Splits:
+def split(catalog: Catalog, validation: float | Literal["test"], split_seed: int = 0) -> Splits:
     """Deal a catalog's photos to the splits.
 
     Splits that the data set comes with stand. A missing test split takes 25% of the training photos, then a
@@ -160,7 +164,12 @@ def split(catalog: Catalog, validation: float | Literal["test"], split_seed: int
     rows = tuple(
         SplitRow(photo.path, photo.sha256, photo.label, assigned[photo.path], ranks.get(photo.path)) for photo in photos
     )
-    return Splits(rows, photos, catalog.classes, tuple(twins), validation == "test")
+    return Splits(rows, photos, catalog.classes, tuple(twins), validation == "test", split_seed, "test" not in given)
+
+
+def splits_name(split_seed: int) -> str:
+    """Name the file that holds a split: `splits.csv`, of other split seeds than 0 `splits-K.csv`."""
+    return f"splits-{split_seed}.csv" if split_seed else "splits.csv"
 
 
 def exact(share: float) -> Fraction:

@@ -55,6 +55,34 @@ def interval_over_seeds(accuracies: Sequence[float], n: int) -> tuple[float, flo
     return max(0.0, mean - math.hypot(mean - low, reach)), min(1.0, mean + math.hypot(high - mean, reach))
 
 
+def interval_over_splits(
+    accuracies: Sequence[float], tested: int, others: int, least: float = 0.0
+) -> tuple[float, float]:
+    """Say between which bounds the true mean lies, with 95% confidence, given one figure for each of several splits.
+
+    Training sets of different splits share most photos, so their figures vary less than those of new data would; the
+    variance is corrected by the factor of C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
+    Learning 52 (2003), 239-281: 1 / splits + tested / others.
+
+    Args:
+        accuracies: at least two: of one experiment, 0 to 1, or differences of two, -1 to 1.
+        tested: photos in a split's test set.
+        others: all other photos.
+        least: that there can be.
+
+    Returns:
+        The lower and the upper bound, within `least` and 1.
+    """
+    mean = fmean(accuracies)
+    reach = students_t(len(accuracies)) * error_over_splits(accuracies, tested, others)
+    return max(least, mean - reach), min(1.0, mean + reach)
+
+
+def error_over_splits(figures: Sequence[float], tested: int, others: int) -> float:
+    """Give the standard error of the mean of figures of several splits, as `interval_over_splits` corrects it."""
+    return stdev(figures) * math.sqrt(1 / len(figures) + tested / others)
+
+
 def students_t(runs: int) -> float:
     """Give the 97.5% point of Student's t distribution for the mean of `runs` runs, at least 2; of many it is 1.96."""
     from scipy.stats import t  # takes a second to import

@@ -6,7 +6,7 @@ since a child starts from its parent of the same seed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 from statistics import median
@@ -62,7 +62,8 @@ class Pair:
         ci95: its 95% interval over photos and seeds.
         smallest: the smallest difference that these photos and seeds would have shown four times in five.
         p_mcnemar: of the exact McNemar test. With several seeds, twice the median over pairs of runs.
-        p_holm: the same, corrected for the number of pairs that were looked at.
+        p_holm: the same, corrected for the number of pairs that were looked at. Where every split has its own test
+            photos, it is that of the test in `repeated_splits`, corrected likewise.
         verdict: `a` against `b`; `within noise` unless the interval is clear of zero and `p_holm` below 0.05.
     """
 
@@ -112,16 +113,11 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
     counts = {answers.right.shape[1] for answers in experiments.values()}
     if len(counts) > 1 or min(counts) < 2:
         raise ValueError(f"compare_pairs needs answers [runs, n] on the same two photos or more, not on {counts}.")
-    # statsmodels takes almost a second to import
-    from statsmodels.stats.multitest import multipletests
-
     accuracies = resampled_accuracies(experiments)
     p_values = [mcnemar_over_seeds(experiments[a], experiments[b]) for a, b in names]
-    corrected = [float(p_value) for p_value in multipletests(p_values, method="holm")[1]]  # pyright: ignore
     pairs = []
-    for (a, b), p_mcnemar, p_holm in zip(names, p_values, corrected, strict=True):
+    for (a, b), p_mcnemar, p_holm in zip(names, p_values, holm(p_values), strict=True):
         low, high = np.quantile(accuracies[a] - accuracies[b], [0.025, 0.975]).tolist()
-        is_clear = p_holm < SIGNIFICANCE
         pairs.append(
             Pair(
                 a=a,
@@ -131,10 +127,28 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
                 smallest=max(DETECTABLE * (high - low) / 2 / NORMAL, FEWEST / max(counts)),
                 p_mcnemar=p_mcnemar,
                 p_holm=p_holm,
-                verdict="better" if is_clear and low > 0 else "worse" if is_clear and high < 0 else "within noise",
+                verdict=verdict((low, high), p_holm),
             )
         )
     return tuple(pairs)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, by the method of Holm."""
+    # statsmodels takes almost a second to import
+    from statsmodels.stats.multitest import multipletests
+
+    if not p_values:
+        return []
+    return [float(p_value) for p_value in multipletests(p_values, method="holm")[1]]  # pyright: ignore
+
+
+def verdict(ci95: tuple[float, float], p_holm: float) -> Verdict:
+    """Judge a difference by its interval and corrected p-value: both must be clear."""
+    low, high = ci95
+    if p_holm >= SIGNIFICANCE or low <= 0 <= high:
+        return "within noise"
+    return "better" if low > 0 else "worse"
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

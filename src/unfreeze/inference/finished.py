@@ -21,7 +21,7 @@ def finished_run(path: str | Path) -> Path:
         return root
     if not root.is_dir():
         raise RunError(f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0.")
-    runs = sorted(file.parent for file in root.glob("**/seed-*/metrics.json"))
+    runs = sorted(file.parent for file in root.glob("**/*seed-*/metrics.json"))
     if not runs:
         raise RunError(f"{root} holds no finished run. Call `unfreeze run` or `train` again to finish it.")
     if len(runs) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from unfreeze.data.splits import SplitRow, read_splits
+from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.errors import DataError
 from unfreeze.inference.finished import finished_run
@@ -77,10 +77,18 @@ def own_photos(run: str | Path) -> OwnPhotos:
     """
     run = finished_run(run).resolve()
     out = run.parents[2] if len(run.parents) > 2 else run
-    rows = read_splits(out / "splits.csv") if (out / "splits.csv").is_file() else ()
+    splits = out / splits_name(_split_seed(run))
+    rows = read_splits(splits) if splits.is_file() else ()
     try:
         data = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["data"]
         source, validation = str(data["source"]), data["validation"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         source = validation = None
     return OwnPhotos(run, out, rows, source, validation == "test")
+
+
+def _split_seed(run: Path) -> int:
+    try:
+        return int(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["data"]["split_seed"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return 0

@@ -89,8 +89,8 @@ def _on_validation(summary: Summary) -> tuple[float, float]:
 def _how_good(ship: Summary, on_test: bool, comparison: Comparison, largest_class: float | None) -> str:
     assert ship.ci95
     said = f"The 95% interval is {percent_range(*ship.ci95)}%"
-    if len(ship.runs) > 1:
-        said += f", over photos and {len(ship.runs)} seeds"
+    if ship.repeats:
+        said += f", over photos and {ship.repeats}"
     if largest_class is not None:
         said += f"; always answering with the largest class would get {percent(largest_class)} right"
     if comparison.results[0].dataset.validation == "test":

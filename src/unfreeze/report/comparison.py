@@ -60,9 +60,9 @@ def _title(summaries: Sequence[Summary]) -> str:
 def _subtitle(summaries: Sequence[Summary], results: Results) -> str:
     photos = f"{results.dataset.test:,} test photos"
     notes = [f"Bars: 95% Wilson interval from {photos}"]
-    if any(len(summary.runs) > 1 for summary in summaries):
-        notes = [f"Bars: 95% interval from {photos} and the seeds"]
-        notes.append("On the bars: means over seeds, below: single seeds")
+    if repeats := next((summary.repeats for summary in summaries if summary.repeats), None):
+        notes = [f"Bars: 95% interval from {photos} and {repeats}"]
+        notes.append("On the bars: means, below: single runs")
     notes += [note.capitalize() for note in validation_notes(results.dataset)]
     return ". ".join(notes) + "."
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from unfreeze.data.splits import SplitRow, read_splits
+from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.data.test_reads import misgivings, read_test_reads
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.files import replace_text
@@ -26,9 +26,10 @@ from unfreeze.report.pictures import read_metrics
 from unfreeze.report.reliability import reliability_diagram
 from unfreeze.report.results import ExperimentResult
 from unfreeze.report.side_by_side import Comparison
+from unfreeze.report.story import reference_sentences
 from unfreeze.report.style import Picture
 from unfreeze.report.summary import Summary
-from unfreeze.report.table import coverage_note, validation_notes
+from unfreeze.report.table import coverage_note, pairs_note, validation_notes
 from unfreeze.report.thumbnails import thumbnails
 from unfreeze.report.wording import method, p_value, percent, percent_range
 
@@ -71,7 +72,8 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
     """Gather what the template shows."""
     (results,) = comparison.results
     out = results.out
-    rows = read_splits(out / "splits.csv") if (out / "splits.csv").is_file() else ()
+    splits = out / splits_name(results.dataset.split_seed)
+    rows = read_splits(splits) if splits.is_file() else ()
     reads = read_test_reads(out / "test_reads.jsonl")
     tested = {summary.name: read_metrics(out / _first(summary).path) for summary in _tested(comparison)}
     largest_class = next(
@@ -91,7 +93,9 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
             *(coverage_note(summary) for summary in comparison.experiments if summary.settings.coverage),
             *(f"{name}: {why}" for name, why in results.left_out.items()),
         ],
+        "references": reference_sentences(comparison),
         "pairs": comparison.pairs,
+        "pairs_note": pairs_note(comparison).capitalize(),
         "tree": _tree(comparison, None),
         "freezing": [frozen_layers(out, summary) for summary in comparison.experiments if summary.settings.epochs],
         "curves": [

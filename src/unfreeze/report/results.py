@@ -23,6 +23,8 @@ class Dataset:
         bad: files left out because they can't be used.
         sha256: of the splits.
         validation: the recipe's `data.validation`: a share, or `test` where the test photos validate too.
+        split_seed: of the split whose photos are counted here.
+        test_is_carved: whether every split seed takes other test photos.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Dataset:
     bad: int
     sha256: str
     validation: float | Literal["test"] | None = None
+    split_seed: int = 0
+    test_is_carved: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class ExperimentResult:
         start_from: the parent experiment.
         val: None where there was no validation.
         test: None where the test set was not read.
+        split_seed: names the split.
         temperature: that calibrates the model's probabilities; 1 where there was no validation.
         coverage: of as-is.
     """
@@ -124,6 +129,7 @@ class ExperimentResult:
     seconds: Seconds
     val: Validation | None
     test: TestScores | None
+    split_seed: int = 0
     temperature: float = 1.0
     coverage: Coverage | None = None
 
@@ -144,6 +150,7 @@ class Results:
         experiments: in the recipe's order, each with its seeds.
         out: the folder that they were read from.
         left_out: experiments that can't be run with these photos, with reasons.
+        references: name -> test accuracy that others got on photos of the same kind.
     """
 
     schema: int
@@ -153,6 +160,7 @@ class Results:
     seconds: SeriesSeconds
     out: Path
     left_out: dict[str, str] = field(default_factory=dict)
+    references: dict[str, float] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         from unfreeze.report.table import html_table  # which imports this module

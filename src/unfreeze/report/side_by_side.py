@@ -1,18 +1,36 @@
 """Experiments of one or more series side by side, compared photo by photo."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unfreeze.data.splits import SplitRow, read_splits
+from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.errors import RunError
-from unfreeze.evaluation.paired import Answers, Pair, compare_pairs
+from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs
 from unfreeze.evaluation.predictions import read_predictions
+from unfreeze.evaluation.repeated_splits import compare_over_splits
 from unfreeze.report.results import Results
 from unfreeze.report.summary import Summary, summarize
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An experiment against a figure of others, by the experiment's own interval: how sure the other is isn't known.
+
+    Attributes:
+        experiment: that is judged.
+        reference: whose figure it is compared with.
+        accuracy: that figure.
+        verdict: `within noise` where the interval holds the figure.
+    """
+
+    experiment: str
+    reference: str
+    accuracy: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,8 @@ class Comparison:
         results: of one or more series, tested on the same photos.
         experiments: over their seeds, series after series; with several series, named OUT/NAME.
         pairs: each tested experiment against those before it, by the same names.
-        answers: which test photos each tested experiment's runs got right, by the same names.
+        answers: which test photos each tested experiment's runs got right, by the same names; where every split has
+            test photos of its own, those of the first split.
     """
 
     results: tuple[Results, ...]
@@ -36,7 +55,19 @@ class Comparison:
         return {
             "experiments": [summary.to_json() for summary in self.experiments],
             "pairs": [pair.to_json() for pair in self.pairs],
+            "references": [asdict(reference) for reference in self.references],
         }
+
+    @property
+    def references(self) -> list[Reference]:
+        """Every tested experiment against every figure of others that a recipe names."""
+        named = {name: accuracy for results in self.results for name, accuracy in results.references.items()}
+        return [
+            Reference(summary.name, name, accuracy, _against(summary.ci95, accuracy))
+            for summary in self.experiments
+            if summary.ci95
+            for name, accuracy in named.items()
+        ]
 
     def pair(self, a: str, b: str) -> Pair:
         """Give the comparison of two tested experiments, `a` against `b`."""
@@ -60,52 +91,100 @@ def side_by_side(first: Results, *others: Results) -> Comparison:
         RunError: predictions are missing, or two series were tested on other photos.
     """
     results = (first, *others)
-    orders = _same_photos(results) if others else [np.arange(first.dataset.test)]
+    split_seeds = _shared_splits(results)
     summaries: list[Summary] = []
-    answers: dict[str, Answers] = {}
+    answers: dict[str, list[Answers]] = {}
+    orders = _same_photos(results, split_seeds) if others else [{}]
     for each, order in zip(results, orders, strict=True):
         for summary in summarize(each):
             name = f"{_shown(each.out, results)}/{summary.name}" if others else summary.name
             summaries.append(replace(summary, name=name))
             if summary.accuracy:
-                answers[name] = _answers(each.out, summary, order)
-    return Comparison(results, tuple(summaries), compare_pairs(answers), answers)
+                answers[name] = _answers(each, summary, split_seeds, order)
+    if len(split_seeds) > 1 and first.dataset.test_is_carved:
+        pairs = compare_over_splits(answers, first.dataset.train + first.dataset.val)
+        # Test photos differ from split to split; what needs the same ones for all runs goes by the first
+        return Comparison(results, tuple(summaries), pairs, {name: splits[0] for name, splits in answers.items()})
+    together = {name: _together(splits) for name, splits in answers.items()}
+    return Comparison(results, tuple(summaries), compare_pairs(together), together)
 
 
-def _answers(out: Path, summary: Summary, order: np.ndarray) -> Answers:
-    """Read which test photos an experiment's runs got right."""
-    right = []
-    for run in summary.runs:
-        if run.test:
-            file = out / run.path / "predictions.csv"
-            predictions = read_predictions(file)
-            if len(predictions.labels) != len(order):
-                raise RunError(
-                    f"{file} has {len(predictions.labels):,} photos, but the series was tested on {len(order):,}. "
-                    "Run the experiment again with --force."
-                )
-            right.append((predictions.predicted == predictions.labels)[order])
-    return Answers(tuple(run.seed for run in summary.runs if run.test), np.array(right))
+def _against(ci95: tuple[float, float], accuracy: float) -> Verdict:
+    low, high = ci95
+    return "better" if low > accuracy else "worse" if high < accuracy else "within noise"
 
 
-def _same_photos(results: Sequence[Results]) -> list[np.ndarray]:
-    """Give, for each series, the order that sorts its test photos by content.
+def _shared_splits(results: Sequence[Results]) -> list[int]:
+    """Give the split seeds on which every experiment has been tested that was tested at all.
 
     Raises:
-        RunError: they are not the same photos, with the same labels, or a `splits.csv` is missing.
+        RunError: there is none.
     """
-    tested = [_test_rows(each.out / "splits.csv") for each in results]
-    contents = [sorted(map(_content, rows)) for rows in tested]
-    for each, content in zip(results, contents, strict=True):
-        if content != contents[0]:
-            shared = len(set(content) & set(contents[0]))
-            raise RunError(
-                f"{results[0].out} and {each.out} were not tested on the same photos: {len(contents[0]):,} and "
-                f"{len(content):,}, of which {shared:,} are the same with the same label. Experiments can be compared "
-                "photo by photo only on the same ones: run both recipes on one data set with one `data.split_seed`, or "
-                "compare each folder alone."
-            )
-    return [np.array(sorted(range(len(rows)), key=lambda row: _content(rows[row])), int) for rows in tested]
+    tested: dict[tuple[Path, str], set[int]] = {}
+    for each in results:
+        for run in each.experiments:
+            if run.test:
+                tested.setdefault((each.out, run.name), set()).add(run.split_seed)
+    shared = set.intersection(*tested.values()) if tested else set[int]()
+    if tested and not shared:
+        raise RunError(
+            f"The experiments of {results[0].out} were not tested on a split that all of them share. Run them with the "
+            "same `split_seeds`, or in folders of their own."
+        )
+    return sorted(shared)
+
+
+def _answers(
+    results: Results, summary: Summary, split_seeds: Sequence[int], orders: Mapping[int, np.ndarray]
+) -> list[Answers]:
+    """Read which test photos an experiment's runs got right, for each split."""
+    found = []
+    for split_seed in split_seeds:
+        runs = [run for run in summary.runs if run.test and run.split_seed == split_seed]
+        right = [_right(results.out / run.path / "predictions.csv", run.test.n) for run in runs if run.test]
+        order = orders.get(split_seed, slice(None))
+        ids = tuple(run.seed + (split_seed << 32) for run in runs)  # a seed is less than 2^32
+        found.append(Answers(ids, np.array(right)[:, order]))
+    return found
+
+
+def _right(file: Path, photos: int) -> np.ndarray:
+    predictions = read_predictions(file)
+    if len(predictions.labels) != photos:
+        raise RunError(
+            f"{file} has {len(predictions.labels):,} photos, but the run was tested on {photos:,}. "
+            "Run the experiment again with --force."
+        )
+    return predictions.predicted == predictions.labels
+
+
+def _together(splits: Sequence[Answers]) -> Answers:
+    """Put runs on the same test photos together, whatever they were trained on."""
+    seeds = tuple(seed for answers in splits for seed in answers.seeds)
+    return Answers(seeds, np.concatenate([answers.right for answers in splits]))
+
+
+def _same_photos(results: Sequence[Results], split_seeds: Sequence[int]) -> list[dict[int, np.ndarray]]:
+    """Give, for each series and split, the order that sorts its test photos by content.
+
+    Raises:
+        RunError: they are not the same photos, with the same labels, or a split's file is missing.
+    """
+    orders: list[dict[int, np.ndarray]] = [{} for _ in results]
+    for split_seed in split_seeds:
+        tested = [_test_rows(each.out / splits_name(split_seed)) for each in results]
+        contents = [sorted(map(_content, rows)) for rows in tested]
+        for number, (each, rows, content) in enumerate(zip(results, tested, contents, strict=True)):
+            if content != contents[0]:
+                shared = len(set(content) & set(contents[0]))
+                raise RunError(
+                    f"{results[0].out} and {each.out} were not tested on the same photos: {len(contents[0]):,} and "
+                    f"{len(content):,}, of which {shared:,} are the same with the same label. Experiments can be "
+                    "compared photo by photo only on the same ones: run both recipes on one data set with the same "
+                    "`split_seeds`, or compare each folder alone."
+                )
+            orders[number][split_seed] = np.array(sorted(range(len(rows)), key=lambda row: _content(rows[row])), int)
+    return orders
 
 
 def _test_rows(file: Path) -> list[SplitRow]:

@@ -29,7 +29,18 @@ def story(comparison: Comparison) -> list[str]:
         second, first = sorted(tested.values(), key=_mean)[-2:]
         said = _against(comparison.pair(first.name, second.name))
         sentences.append(f"Of all, {first.name} did best: {said}.")
-    return sentences
+    return sentences + reference_sentences(comparison)
+
+
+def reference_sentences(comparison: Comparison) -> list[str]:
+    """Compare with figures of others, a sentence each."""
+    judged: dict[tuple[str, float], list[str]] = {}
+    for each in comparison.references:
+        judged.setdefault((each.reference, each.accuracy), []).append(f"{each.experiment} is {each.verdict}")
+    return [
+        f"Against {name} ({percent(accuracy)}), by the intervals above: {', '.join(verdicts)}."
+        for (name, accuracy), verdicts in judged.items()
+    ]
 
 
 def _what(summary: Summary) -> str:

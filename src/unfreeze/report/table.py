@@ -19,9 +19,14 @@ _LEFT = {"experiment", "method", "test accuracy", "against", "verdict"}
 _NARROWEST = {"method": 12, "test accuracy": 11, "macro F1": 5}
 """These may be wrapped where the terminal is narrow, each to so many letters."""
 
-PAIRS_NOTE = (
+_PAIRS_NOTE = (
     "points: of test accuracy, with the 95% interval over photos and seeds; smallest: the least difference that they\n"
     "would have shown four times in five; p-values of the exact McNemar test, then corrected for all pairs by Holm"
+)
+_SPLITS_NOTE = (
+    "points: of test accuracy, with the 95% interval over splits; smallest: the least difference that they would have\n"
+    "shown four times in five; p-values of McNemar's test, and of Nadeau and Bengio's corrected t-test over splits,\n"
+    "corrected for all pairs by Holm"
 )
 
 
@@ -31,9 +36,10 @@ def plain_table(results: Results) -> str:
     return "\n".join([*_aligned(_HEADINGS, rows), "", *footnotes(results)])
 
 
-def plain_pairs(pairs: Sequence[Pair]) -> str:
+def plain_pairs(comparison: Comparison) -> str:
     """Experiments against each other as lines of text, a line a pair; a footnote below."""
-    return "\n".join([*_aligned(_PAIR_HEADINGS, [_pair_cells(pair) for pair in pairs]), "", PAIRS_NOTE])
+    rows = [_pair_cells(pair) for pair in comparison.pairs]
+    return "\n".join([*_aligned(_PAIR_HEADINGS, rows), "", pairs_note(comparison)])
 
 
 def comparison_table(results: Results) -> "Table":
@@ -41,9 +47,9 @@ def comparison_table(results: Results) -> "Table":
     return _rich_table(_HEADINGS, [_cells(summary) for summary in summarize(results)], footnotes(results))
 
 
-def pairs_table(pairs: Sequence[Pair]) -> "Table":
+def pairs_table(comparison: Comparison) -> "Table":
     """Experiments against each other as a rich table."""
-    return _rich_table(_PAIR_HEADINGS, [_pair_cells(pair) for pair in pairs], [PAIRS_NOTE])
+    return _rich_table(_PAIR_HEADINGS, [_pair_cells(pair) for pair in comparison.pairs], [pairs_note(comparison)])
 
 
 def html_table(results: Results) -> str:
@@ -55,22 +61,39 @@ def comparison_html(comparison: Comparison) -> str:
     """Experiments, then each against the others, as HTML tables for a notebook."""
     tables = [html_table(results) for results in comparison.results]
     if comparison.pairs:
-        tables.append(_html(_PAIR_HEADINGS, [_pair_cells(pair) for pair in comparison.pairs], [PAIRS_NOTE]))
+        rows = [_pair_cells(pair) for pair in comparison.pairs]
+        tables.append(_html(_PAIR_HEADINGS, rows, [pairs_note(comparison)]))
     return "".join(tables)
+
+
+def pairs_note(comparison: Comparison) -> str:
+    """What a reader must know to read the table of pairs."""
+    is_over_splits = any(summary.macro_f1_ci95 for summary in comparison.experiments)
+    return _SPLITS_NOTE if is_over_splits else _PAIRS_NOTE
 
 
 def footnotes(results: Results) -> list[str]:
     """What a reader must know to read the table, a line each."""
     summaries = summarize(results)
-    lines = []
-    if any(summary.accuracy for summary in summaries):
-        photos = f"{results.dataset.test:,} test photos"
-        lines.append(f"accuracy, macro F1, loss: on {photos}; in brackets the 95% Wilson interval")
-    if any(len(summary.runs) > 1 for summary in summaries):
-        lines.append("figures are means over seeds; ±: standard deviation over them, which widens the interval")
+    lines = _about_figures(summaries, f"{results.dataset.test:,} test photos")
     lines += validation_notes(results.dataset)
     lines += [coverage_note(summary) for summary in summaries if summary.settings.coverage]
     return lines + [f"{name}: {why}" for name, why in results.left_out.items()]
+
+
+def _about_figures(summaries: Sequence[Summary], photos: str) -> list[str]:
+    figures = "accuracy, macro F1, loss"
+    if any(summary.macro_f1_ci95 for summary in summaries):
+        return [
+            f"{figures}: means over splits, each with {photos} of its own; ±: standard deviation over them; in "
+            "brackets the 95% interval, corrected for the photos that splits share"
+        ]
+    lines = []
+    if any(summary.accuracy for summary in summaries):
+        lines.append(f"{figures}: on {photos}; in brackets the 95% Wilson interval")
+    if any(len(summary.runs) > 1 for summary in summaries):
+        lines.append("figures are means over seeds; ±: standard deviation over them, which widens the interval")
+    return lines
 
 
 def coverage_note(summary: Summary) -> str:
@@ -156,7 +179,7 @@ def _cells(summary: Summary) -> tuple[str, ...]:
         f"{settings.train_images:,}" if settings.train_images is not None else "0",
         f"{settings.epochs}" if settings.epochs is not None else "0",
         _accuracy(summary),
-        f"{summary.macro_f1.mean:.3f}" if summary.macro_f1 else "-",
+        _macro_f1(summary),
         f"{summary.nll.mean:.3f}" if summary.nll else "-",
         _seconds(summary.seconds),
     )
@@ -167,6 +190,13 @@ def _accuracy(summary: Summary) -> str:
         return "test not read"
     spread = f" ± {100 * summary.accuracy.sd:.1f}" if summary.accuracy.sd is not None else ""
     return f"{percent(summary.accuracy.mean)}{spread} ({percent_range(*summary.ci95)})"
+
+
+def _macro_f1(summary: Summary) -> str:
+    if summary.macro_f1 is None:
+        return "-"
+    interval = summary.macro_f1_ci95
+    return f"{summary.macro_f1.mean:.3f}" + (f" ({interval[0]:.3f}-{interval[1]:.3f})" if interval else "")
 
 
 def _seconds(seconds: OverSeeds) -> str:

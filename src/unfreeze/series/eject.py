@@ -59,7 +59,7 @@ def eject(
     trained = [each for each in experiments if isinstance(each, Experiment)]
     _ensure_expressible(trained, [each.name for each in series])
     check_layers(experiments)
-    photos = open_photos(recipe.data, trained)
+    photos = open_photos(recipe.data, trained).dealt(recipe.split_seeds[0])
     ensure_usable(photos.catalog, photos.splits, allow_bad)
     _ensure_readable(photos.catalog.photos)
 

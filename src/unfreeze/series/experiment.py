@@ -92,7 +92,7 @@ def train_experiment(
             epochs = range(len(history.rows), len(history.rows) + phase.epochs)
             batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
-            shown = EpochProgress(f"{experiment.name}, seed {seed}", phase.epochs, len(batches))
+            shown = EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))
             rate = phase.learning_rate or 0.0
             train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown], custom)
     tensorboard.close()
@@ -101,7 +101,7 @@ def train_experiment(
     with clock("evaluate"):
         if not run.checkpoint("best").exists():
             raise RunError(
-                f"{experiment.name}, seed {seed}: the validation loss was never a number, so the training diverged. "
+                f"{experiment.name}, {run.title}: the validation loss was never a number, so the training diverged. "
                 "Lower the experiment's learning_rate and run it again."
             )
         if not best.is_current:

@@ -1,6 +1,7 @@
 """Where everything of a series lies: OUT and, inside it, one RUN folder for each experiment and seed."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,39 @@ from typing import Any
 
 import yaml
 
+from unfreeze.data.splits import splits_name
 from unfreeze.errors import RunError
 from unfreeze.files import replace_text
+
+_RUN_NAME = re.compile(r"(?:split-(\d+)-)?seed-(\d+)")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One experiment with one seed, `OUT/experiments/NAME/seed-K`."""
+    """One experiment with one seed, `OUT/experiments/NAME/seed-K`; on other splits `split-K-seed-K`."""
 
     path: Path
+
+    @property
+    def split_seed(self) -> int:
+        """Names the split."""
+        return int(self._numbers[0] or 0)
+
+    @property
+    def seed(self) -> int:
+        """The run's own seed."""
+        return int(self._numbers[1])
+
+    @property
+    def _numbers(self) -> tuple[str | None, str]:
+        found = _RUN_NAME.fullmatch(self.path.name)
+        assert found, f"{self.path} is no run folder"
+        return found[1], found[2]
+
+    @property
+    def title(self) -> str:
+        """Tells the run from the experiment's others: `seed 0`, or `split 1, seed 0`."""
+        return f"split {self.split_seed}, seed {self.seed}" if self.split_seed else f"seed {self.seed}"
 
     @property
     def config(self) -> Path:
@@ -72,18 +97,25 @@ class SeriesFolder:
 
     path: Path
 
-    def run(self, experiment: str, seed: int) -> RunFolder:
-        """The folder of one experiment with one seed."""
-        return RunFolder(self.path / "experiments" / experiment / f"seed-{seed}")
+    def run(self, experiment: str, seed: int, split_seed: int = 0) -> RunFolder:
+        """The folder of one experiment with one seed on one split."""
+        name = f"split-{split_seed}-seed-{seed}" if split_seed else f"seed-{seed}"
+        return RunFolder(self.path / "experiments" / experiment / name)
 
-    def events(self, experiment: str, seed: int) -> Path:
+    def runs(self, experiment: str) -> list[RunFolder]:
+        """The folders of an experiment that are there: split after split, seeds ascending."""
+        folders = (self.path / "experiments" / experiment).glob("*seed-*")
+        runs = [RunFolder(folder) for folder in folders if _RUN_NAME.fullmatch(folder.name)]
+        return sorted(runs, key=lambda run: (run.split_seed, run.seed))
+
+    def events(self, run: RunFolder) -> Path:
         """TensorBoard's event files of one run."""
-        return self.path / "tensorboard" / experiment / f"seed-{seed}"
+        return self.path / "tensorboard" / run.path.parent.name / run.path.name
 
     def discard(self, names: Sequence[str] | None) -> None:
         """Delete the runs of these experiments, or without names everything that a series writes here."""
         if names is None:
-            for file in (self.splits, self.recipe, self.bad_files, self.test_reads):
+            for file in (*self.path.glob("splits*.csv"), self.recipe, self.bad_files, self.test_reads):
                 file.unlink(missing_ok=True)
         for folder in (self.path / "experiments", self.path / "tensorboard"):
             for name in names if names is not None else [""]:
@@ -91,10 +123,9 @@ class SeriesFolder:
         shutil.rmtree(self.path / "pictures", ignore_errors=True)  # drawn again of what stays
         self.results.unlink(missing_ok=True)
 
-    @property
-    def splits(self) -> Path:
+    def splits(self, split_seed: int = 0) -> Path:
         """Which photo is in which split."""
-        return self.path / "splits.csv"
+        return self.path / splits_name(split_seed)
 
     @property
     def results(self) -> Path:

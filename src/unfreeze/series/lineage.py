@@ -135,7 +135,7 @@ def settings(experiment: AnyExperiment, seed: int, data: dict[str, Any], custom:
     content = experiment.model_dump(mode="json", exclude={"seeds"})
     if sha256 := backbone_sha256(experiment.backbone):
         content["backbone_sha256"] = sha256
-    data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256")}
+    data = {key: data[key] for key in ("name", "classes", "train", "val", "test", "sha256", "split_seed")}
     own = {"custom": custom} if custom and isinstance(experiment, Experiment) else {}
     return {**content, **own, "kind": experiment.kind, "seed": seed, "data": data}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,13 +23,17 @@ class SeriesPhotos:
     source: Source
     catalog: Catalog
     splits: Splits
-    validation: float | str
+    validation: float | Literal["test"]
     _stores: dict[tuple[int, str], RowStore] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, sorted; a model's outputs stand in this order."""
         return self.splits.classes
+
+    def dealt(self, split_seed: int) -> "SeriesPhotos":
+        """Give the same photos on another split."""
+        return replace(self, splits=split(self.catalog, self.validation, split_seed))
 
     def labels(self, photos: Sequence[Photo]) -> np.ndarray:
         """Give the photos' class numbers, int32 [photos]."""
@@ -62,7 +66,7 @@ def open_photos(settings: DataSettings, experiments: Sequence[AnyExperiment]) ->
     """Read and split a data set.
 
     Args:
-        settings: source, validation share and split seed.
+        settings: source and validation share; the split is that of the split seed 0.
         experiments: the first of them that is trained says how large the photos are wanted.
 
     Raises:
@@ -74,7 +78,7 @@ def open_photos(settings: DataSettings, experiments: Sequence[AnyExperiment]) ->
     first = next((experiment for experiment in experiments if isinstance(experiment, Experiment)), experiments[0])
     store = pixel_store(cache_folder(), first.image_size, first.resize)
     catalog = scan(source, store, first.image_size, first.resize)
-    splits = split(catalog, settings.validation, settings.split_seed)
+    splits = split(catalog, settings.validation)
     return SeriesPhotos(source, catalog, splits, settings.validation, {(first.image_size, first.resize): store})
 
 
@@ -90,4 +94,6 @@ def describe(photos: SeriesPhotos) -> dict[str, Any]:
         "bad": len(photos.catalog.bad),
         "sha256": photos.splits.sha256,
         "validation": photos.validation,
+        "split_seed": photos.splits.split_seed,
+        "test_is_carved": photos.splits.test_is_carved,
     }

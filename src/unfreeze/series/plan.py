@@ -1,7 +1,7 @@
 """What a series will do, before anything runs: the graph, the frozen and unfrozen layers, photos, disk and time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ OVERHEAD_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class PlannedExperiment:
-    """One experiment of a plan, all its seeds together.
+    """One experiment of a plan, all its seeds and splits together.
 
     Attributes:
         start_from: the parent's name, None for ImageNet's weights.
@@ -91,19 +91,30 @@ def plan(
     series = resolve(recipe)
     check_layers(series)
     photos = open_photos(recipe.data, series)
+    splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
     series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
     for name, why in left_out.items():
         say(f"{name}: {why}")
-    ensure_usable(photos.catalog, photos.splits, allow_bad)
+    ensure_usable(photos.catalog, splits[0].splits, allow_bad)
     frozen, expected = FrozenLayers(cache_folder()), set[str]()
     trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
-    return [
-        _plan_as_is(experiment, photos, frozen, expected)
-        if isinstance(experiment, AsIs)
-        else _plan(Division(experiment, trained, frozen), photos, expected)
-        for experiment in series
-        if experiment.name not in left_out
+    planned = [
+        [
+            _plan_as_is(experiment, photos, frozen, expected)
+            if isinstance(experiment, AsIs)
+            else _plan(Division(experiment, trained, frozen), photos, expected)
+            for experiment in series
+            if experiment.name not in left_out
+        ]
+        for photos in splits
     ]
+    return [_together(of_splits) for of_splits in zip(*planned, strict=True)]
+
+
+def _together(plans: Sequence[PlannedExperiment]) -> PlannedExperiment:
+    """Add up what one experiment does on several splits."""
+    sums = {key: sum(getattr(plan, key) for plan in plans) for key in ("forward_images", "cached_images", "disk_bytes")}
+    return replace(plans[0], **sums, seconds=round(sum(plan.seconds for plan in plans), 1))
 
 
 def check_layers(experiments: Sequence[AnyExperiment]) -> None:

@@ -140,15 +140,18 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment
         recipe: for the name and the data.
         experiments: complete ones, so that the file stays true when defaults change.
     """
-    earlier = yaml.safe_load(path.read_text(encoding="utf-8"))["experiments"] if path.exists() else {}
+    before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    references = {**before.get("references", {}), **recipe.references}
     content = {
         "name": recipe.name,
         "data": {
             **recipe.data.model_dump(mode="json", exclude_none=True),
             "source": _findable(recipe.data.source),
         },
+        **({"references": references} if references else {}),
+        "split_seeds": sorted({*before.get("split_seeds", ()), *recipe.split_seeds}),
         "experiments": {
-            **earlier,
+            **before.get("experiments", {}),
             **{experiment.name: _as_written(experiment) for experiment in experiments},
         },
     }

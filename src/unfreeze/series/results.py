@@ -12,11 +12,10 @@ TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece", "brier", "nll
 
 
 def trained_runs(out: SeriesFolder) -> list[RunFolder]:
-    """Give every trained run of a series: experiments as in `recipe.yaml`, seeds ascending."""
-    found = []
+    """Give every trained run of a series: experiments as in `recipe.yaml`, each split after split, seeds ascending."""
+    found: list[RunFolder] = []
     for name in read_yaml(out.recipe)["experiments"]:
-        folders = sorted((out.path / "experiments" / name).glob("seed-*"), key=lambda run: int(run.name[5:]))
-        found += [RunFolder(folder) for folder in folders if RunFolder(folder).is_trained]
+        found += [run for run in out.runs(name) if run.is_trained]
     return found
 
 
@@ -37,6 +36,7 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str
         "environment": read_json(runs[-1].lineage)["environment"],
         "experiments": entries,
         "left_out": left_out,
+        "references": read_yaml(out.recipe).get("references", {}),
         "seconds": {"total": round(total, 3)},
     }
     content["summary"] = [_over_seeds(summary) for summary in summarize(as_results(content, out.path))]
@@ -45,7 +45,7 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str
 
 def _over_seeds(summary: Summary) -> dict[str, Any]:
     accuracy = summary.to_json()["accuracy"] or dict.fromkeys(("mean", "sd", "ci95"))
-    return {"name": summary.name, "seeds": len(summary.runs), **accuracy}
+    return {"name": summary.name, "seeds": summary.seeds, "splits": summary.splits, **accuracy}
 
 
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
@@ -64,7 +64,8 @@ def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "kind": experiment.kind,
-        "seed": experiment.seeds[0],
+        "seed": run.seed,
+        "split_seed": run.split_seed,
         "path": run.path.relative_to(out.path).as_posix(),
         "backbone": experiment.backbone,
         "fraction": training.get("fraction"),

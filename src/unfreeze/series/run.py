@@ -77,41 +77,43 @@ def run(
     photos = open_photos(recipe.data, chosen)
     series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
     experiments = with_parents(series, only)
+    splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
     if force:
         folder.discard([experiment.name for experiment in experiments] if only else None)
-    claim(folder, recipe, experiments, photos, custom)
-    ensure_usable(photos.catalog, photos.splits, allow_bad)
+    claim(folder, recipe, experiments, splits, custom)
+    ensure_usable(photos.catalog, splits[0].splits, allow_bad)
 
     frozen, changed = FrozenLayers(cache_folder()), set[str]()
     trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
-    for experiment in experiments:
-        if experiment.name in left_out:
-            say(f"{experiment.name}: {left_out[experiment.name]}")
-            continue
-        for seed in experiment.seeds:
-            target = folder.run(experiment.name, seed)
-            if target.is_trained:
-                say(f"{experiment.name}, seed {seed}: already trained")
+    for photos in splits:
+        for experiment in experiments:
+            if experiment.name in left_out:
+                say(f"{experiment.name}: {left_out[experiment.name]}")
                 continue
-            if isinstance(experiment, AsIs):
-                write_as_is(experiment, photos, target)
-                continue
-            division = Division(experiment, trained, frozen)
-            siblings = {other.name: folder.run(other.name, seed) for other in experiments}
-            parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
-            events = folder.events(experiment.name, seed)
-            name = target.path.relative_to(folder.path).as_posix()
-            if photos.validation == "test":
-                record_test_read(folder.test_reads, VALIDATION, [name], len(photos.splits.test))
-            train_experiment(experiment, seed, parent, photos, division, target, events, custom)
-            changed.add(name)
+            for seed in experiment.seeds:
+                target = folder.run(experiment.name, seed, photos.splits.split_seed)
+                if target.is_trained:
+                    say(f"{experiment.name}, {target.title}: already trained")
+                    continue
+                if isinstance(experiment, AsIs):
+                    write_as_is(experiment, photos, target)
+                    continue
+                division = Division(experiment, trained, frozen)
+                siblings = {other.name: folder.run(other.name, seed, target.split_seed) for other in experiments}
+                parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
+                name = target.path.relative_to(folder.path).as_posix()
+                if photos.validation == "test":
+                    record_test_read(folder.test_reads, VALIDATION, [name], len(photos.splits.test))
+                train_experiment(experiment, seed, parent, photos, division, target, folder.events(target), custom)
+                changed.add(name)
 
     runs = trained_runs(folder)
     if not runs:
         raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
-    why = f"{FINAL}{recipe.name}"
-    changed.update(evaluate_on_test(runs, photos, trained, frozen, folder, why))
-    write_results(folder, describe(photos), left_out)
+    for photos in splits:
+        of_split = [run for run in runs if run.split_seed == photos.splits.split_seed]
+        changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, f"{FINAL}{recipe.name}"))
+    write_results(folder, describe(splits[0]), left_out)
     save_pictures(folder.path, changed)
     results = load_results(folder.path)
     write_report(side_by_side(results), {item.path: item.file for item in photos.source.items})
@@ -137,7 +139,11 @@ def with_parents(experiments: Sequence[AnyExperiment], only: Sequence[str]) -> l
 
 
 def claim(
-    folder: SeriesFolder, recipe: Recipe, experiments: Sequence[AnyExperiment], photos: SeriesPhotos, custom: Custom
+    folder: SeriesFolder,
+    recipe: Recipe,
+    experiments: Sequence[AnyExperiment],
+    splits: Sequence[SeriesPhotos],
+    custom: Custom,
 ) -> None:
     """Make sure that what stands in the folder is of the same photos and settings, then write what is known by now.
 
@@ -145,19 +151,23 @@ def claim(
         RunError: it isn't; the message shows the differences and the ways out.
     """
     ways_out = "Choose another folder with --out, or throw the old results away with --force."
-    has_results = folder.recipe.exists() and trained_runs(folder)
-    if has_results and file_sha256(folder.splits) != photos.splits.sha256:
-        raise RunError(
-            f"{folder.path} holds results on other photos or another split: its splits.csv is not what "
-            f"{photos.source.name} gives now. {ways_out}"
-        )
-
-    for experiment in experiments:
-        for seed in experiment.seeds:
-            target = folder.run(experiment.name, seed)
-            if target.is_trained:
-                ensure_same(target, settings(experiment, seed, describe(photos), custom.described()))
+    there = trained_runs(folder) if folder.recipe.exists() else []
+    for photos in splits:
+        split_seed = photos.splits.split_seed
+        file = folder.splits(split_seed)
+        has_results = any(run.split_seed == split_seed for run in there)
+        if has_results and file_sha256(file) != photos.splits.sha256:
+            raise RunError(
+                f"{folder.path} holds results on other photos or another split: its {file.name} is not what "
+                f"{photos.source.name} gives now. {ways_out}"
+            )
+        for experiment in experiments:
+            for seed in experiment.seeds:
+                target = folder.run(experiment.name, seed, split_seed)
+                if target.is_trained:
+                    ensure_same(target, settings(experiment, seed, describe(photos), custom.described()))
     folder.path.mkdir(parents=True, exist_ok=True)
-    photos.splits.write(folder.splits)
-    write_bad_files(folder.bad_files, photos.catalog.bad)
+    for photos in splits:
+        photos.splits.write(folder.splits(photos.splits.split_seed))
+    write_bad_files(folder.bad_files, splits[0].catalog.bad)
     write_recipe(folder.recipe, recipe, experiments)

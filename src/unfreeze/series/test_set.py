@@ -69,7 +69,7 @@ def evaluate_on_test(
             for part in ("evaluate", "total"):
                 figures["seconds"][part] = round(figures["seconds"][part] + spent, 3)
             write_json(run.metrics, figures)
-            write_hparams(out.events(experiment.name, experiment.seeds[0]), *_hparams(experiment, metrics))
+            write_hparams(out.events(run), *_hparams(experiment, run, metrics))
             advance(1)
     return names
 
@@ -105,11 +105,12 @@ def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> ker
     return classifier
 
 
-def _hparams(experiment: AnyExperiment, metrics: Metrics) -> tuple[dict[str, Any], dict[str, float]]:
+def _hparams(experiment: AnyExperiment, run: RunFolder, metrics: Metrics) -> tuple[dict[str, Any], dict[str, float]]:
     """Give an experiment's settings and test figures as TensorBoard's HParams tab shows them."""
     settings: dict[str, Any] = {
         "name": experiment.name,
-        "seed": experiment.seeds[0],
+        "seed": run.seed,
+        "split_seed": run.split_seed,
         "kind": experiment.kind,
         "backbone": experiment.backbone,
     }
