@@ -34,7 +34,8 @@ def test_the_table_needs_saved_results_alone(call, series, tmp_path):
     assert lines[1].startswith("model_0     feature extraction")
     assert lines[4].startswith("model_3     fine-tuning: last 10")
     assert sum(re.split(r"\s{2,}", line)[:3] == ["experiment", "against", "verdict"] for line in lines) == 1
-    assert lines[-1] == f"Pictures are in {out / 'pictures'}"
+    assert lines[-1] == f"The report: {out / 'report.html'}"
+    assert (out / "report.html").stat().st_size > 100_000
     assert (out / "pictures" / "comparison.png").stat().st_size > 10_000
     assert (out / "pictures" / "model_3-seed-0-confusion.png").is_file()
 

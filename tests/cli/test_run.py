@@ -36,7 +36,8 @@ def test_it_ends_with_a_table_and_what_was_written(call, recipe, solar_cells, se
     assert [line.split()[0] for line in table.splitlines()[1:6]] == [f"model_{number}" for number in range(5)]
     files = [line.split()[0] for line in written.splitlines()[1:]]
     assert files == [
-        str(series / name) for name in ("results.json", "pictures", "experiments", "splits.csv", "tensorboard")
+        str(series / name)
+        for name in ("report.html", "results.json", "pictures", "experiments", "splits.csv", "tensorboard")
     ]
 
 

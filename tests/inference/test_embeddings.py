@@ -23,7 +23,7 @@ def test_they_are_what_the_head_takes_in(predictor, solar_cells):
     maps = np.asarray(model.get_layer("efficientnet_lite0")(pixels.astype(np.float32)))
     np.testing.assert_allclose(found.vectors, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
     weights, bias = model.get_layer("head").get_weights()
-    logits = found.vectors @ weights + bias
+    logits = (found.vectors @ weights + bias) / predictor.temperature
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     answers = [dict(prediction.top) for prediction in found.predictions]
     np.testing.assert_allclose([[each[name] for name in predictor.classes] for each in answers], shares, atol=1e-5)

@@ -39,7 +39,7 @@ def test_one_series(make_series):
     assert comparison.pair("b", "a").difference == pytest.approx(-0.1)
     assert comparison.pair("a", "b").difference == pytest.approx(0.1)
     document = json.loads(json.dumps(comparison.to_json()))
-    assert set(document) == {"experiments", "pairs", "references"}
+    assert set(document) == {"experiments", "pairs"}
     names = {"a", "b", "difference", "ci95", "smallest", "p_mcnemar", "p_holm", "verdict"}
     assert set(document["pairs"][0]) == names
     assert (comparison.results[0].out / "pictures" / "comparison.png").is_file()

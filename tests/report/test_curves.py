@@ -45,7 +45,7 @@ def test_a_child_goes_on_where_its_parent_ends(make_series):
         assert tuple(diamond) == (5, best)
         assert tuple(ring) == (2, handed_on)
     text = words(picture)
-    assert "model_3 does best after epoch 5: 52.0% of the validation photos right" in text
+    assert "model_3 does best after epoch 5: 52.0% of the validation photos right" in " ".join(text.split())
     assert "model_3 goes on from model_2's weights after epoch 2" in text
     assert "model_2\nfeature extraction" in text
     assert "model_3\nfine-tuning: last 10" in text

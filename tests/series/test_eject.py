@@ -191,7 +191,7 @@ def test_nothing_is_replaced(solar_cells, recipe, tmp_path):
     with pytest.raises(RunError, match=r"script\.py is there already and is something else\. Give another --out"):
         unfreeze.eject(recipe, solar_cells, script, overrides=["epochs=3"])
     with pytest.raises(RunError, match=r"splits\.csv is there already and is something else"):
-        unfreeze.eject(recipe, solar_cells, tmp_path / "other.py", overrides=["data.split_seed=1"])
+        unfreeze.eject(recipe, solar_cells, tmp_path / "other.py", overrides=["split_seeds=[1]"])
     assert not (tmp_path / "other.py").exists()
 
 

@@ -71,6 +71,8 @@ def test_counts_follow_from_the_fractions(series):
         "bad": 0,
         "sha256": "",
         "validation": 0.15,
+        "split_seed": 0,
+        "test_is_carved": True,
     }
     entries = content["experiments"]
     assert [entry["name"] for entry in entries] == NAMES

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.context import RequestContext
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
@@ -120,12 +121,10 @@ def test_tensorboard_compares_all_runs_by_their_test_figures(out):
     multiplexer.Reload()
     provider = data_provider.MultiplexerDataProvider(multiplexer, str(out))
     context = backend_context.Context(base_plugin.TBContext(data_provider=provider, logdir=str(out)))
-    from tensorboard.context import RequestContext
-
     request_context = RequestContext()
     metadata = context.hparams_metadata(request_context, "")
     experiment = context.experiment_from_metadata(
-        request_context, "", True, metadata, context.hparams_from_data_provider(request_context, "")
+        request_context, "", True, metadata, context.hparams_from_data_provider(request_context, "", limit=100)
     )
     names = {info.name.tag for info in experiment.metric_infos}
     assert {"test_accuracy", "test_loss", "test_macro_f1"} <= names

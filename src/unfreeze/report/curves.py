@@ -40,7 +40,7 @@ def curves(run: Path) -> Picture:
     return draw_curves(read_stages(run))
 
 
-def draw_curves(stages: Sequence[Stage], stacked: bool = False) -> Picture:
+def draw_curves(stages: Sequence[Stage]) -> Picture:
     """Draw the curves of a line of descent.
 
     Epochs are numbered through from 1. A vertical line stands wherever other layers begin to be trained. A
@@ -48,17 +48,16 @@ def draw_curves(stages: Sequence[Stage], stacked: bool = False) -> Picture:
 
     Args:
         stages: oldest first, at least one.
-        stacked: put accuracy below loss instead of beside it, for narrow pages.
     """
-    picture = Picture(*((5.2, 6.6) if stacked else (10, 3.9)), _title(stages), _subtitle(stages))
-    loss_axes, accuracy_axes = picture.subplots(*((2, 1) if stacked else (1, 2)))
+    picture = Picture(5.2, 6.6, _title(stages), _subtitle(stages))
+    loss_axes, accuracy_axes = picture.subplots(2, 1)  # a phone shows it whole
     _panel(loss_axes, stages, "loss")
     _panel(accuracy_axes, stages, "accuracy")
     accuracy_axes.yaxis.set_major_formatter(share_formatter())
     picture.legend(
         *loss_axes.get_legend_handles_labels(),
         loc="outside lower left",
-        ncols=2 if stacked else 4,
+        ncols=2,
         frameon=False,
         fontsize=TEXT,
         labelcolor=INK,

@@ -16,13 +16,11 @@ from unfreeze.data.test_reads import misgivings, read_test_reads
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.files import replace_text
 from unfreeze.report.answer import Answer, answer
-from unfreeze.report.confusion import confusion
-from unfreeze.report.curves import draw_curves
 from unfreeze.report.freezing import frozen_layers
-from unfreeze.report.history import read_stages
 from unfreeze.report.label_efficiency import doublings, label_efficiency
-from unfreeze.report.mistakes import Judged, least_confident_hits, most_confident_mistakes
-from unfreeze.report.pictures import read_metrics
+from unfreeze.report.mistakes import least_confident_hits, most_confident_mistakes
+from unfreeze.report.photo_checks import PhotoChecks, read_photo_checks
+from unfreeze.report.pictures import picture_of, read_metrics
 from unfreeze.report.reliability import reliability_diagram
 from unfreeze.report.results import ExperimentResult
 from unfreeze.report.side_by_side import Comparison
@@ -47,7 +45,7 @@ def write_report(comparison: Comparison, photos: Mapping[str, Path] | None = Non
     """Write `OUT/report.html`.
 
     Args:
-        comparison: of one series.
+        comparison: of one series, whose pictures are drawn.
         photos: path in `splits.csv` -> file, to show those that have not been shown before; without it the report has
             the photos of which it kept small copies.
 
@@ -80,6 +78,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         (max(each.support for each in metrics.per_class) / metrics.n for metrics in tested.values()), None
     )
     found = answer(comparison, largest_class)
+    shipped, checks = _shipped(out, found) if found else None, read_photo_checks(out)
     return {
         "results": results,
         "experiments": comparison.experiments,
@@ -99,17 +98,20 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         "tree": _tree(comparison, None),
         "freezing": [frozen_layers(out, summary) for summary in comparison.experiments if summary.settings.epochs],
         "curves": [
-            (summary.name, draw_curves(read_stages(out / _first(summary).path), stacked=True))
+            (summary.name, picture_of(out, _first(summary), "curves").read_bytes())
             for summary in comparison.experiments
             if summary.settings.epochs
         ],
-        "shipped": _shipped(out, found, photos) if found else None,
-        "efficiency": label_efficiency(comparison) if found else None,
+        "shipped": shipped,
+        "checks": checks,
+        "thumbnails": thumbnails(out, _shown(shipped, checks), photos),
+        "efficiency": _drawn(label_efficiency(comparison)) if found else None,
         "doublings": doublings(comparison),
         "counts": _counts(rows, results.dataset.classes),
         "left_out": [row.path for row in rows if row.split == "left_out"],
         "bad": _bad_files(out),
         "listed": LISTED,
+        "gallery_size": GALLERY,
         "reads": reads,
         "recipe": (out / "recipe.yaml").read_text(encoding="utf-8") if (out / "recipe.yaml").is_file() else None,
     }
@@ -147,25 +149,30 @@ def _bars(comparison: Comparison) -> dict[str, Any]:
     return {"experiments": bars, "ticks": [(share, place(share)) for share in ticks], "place": place}
 
 
-def _shipped(out: Path, found: Answer, photos: Mapping[str, Path]) -> dict[str, Any]:
+def _shipped(out: Path, found: Answer) -> dict[str, Any]:
     """Show the model to ship in detail: its first seed's run."""
     run = _first(found.ship)
     predictions = read_predictions(out / run.path / "predictions.csv")
     metrics = read_metrics(out / run.path)
-    mistakes = most_confident_mistakes(predictions, GALLERY)
-    hits = least_confident_hits(predictions, GALLERY)
-    shown: list[Judged] = [*mistakes, *hits]
     per_class = zip(predictions.classes, metrics.per_class, strict=True)
     return {
         "run": run,
         "metrics": metrics,
         "per_class": sorted(per_class, key=lambda pair: pair[1].f1 if pair[1].f1 is not None else -1),
-        "confusion": confusion(metrics, predictions.classes, run.name),
-        "reliability": reliability_diagram(predictions, run.temperature, run.name),
-        "mistakes": mistakes,
-        "hits": hits,
-        "thumbnails": thumbnails(out, [photo.path for photo in shown], photos),
+        "confusion": picture_of(out, run, "confusion").read_bytes(),
+        "reliability": _drawn(reliability_diagram(predictions, run.temperature, run.name)),
+        "mistakes": most_confident_mistakes(predictions, GALLERY),
+        "hits": least_confident_hits(predictions, GALLERY),
     }
+
+
+def _shown(shipped: dict[str, Any] | None, checks: PhotoChecks | None) -> list[str]:
+    """Name the photos that the page shows."""
+    paths = [photo.path for photo in [*shipped["mistakes"], *shipped["hits"]]] if shipped else []
+    if checks:
+        paths += [photo.path for pair in checks.near_duplicates[:GALLERY] for photo in pair.photos]
+        paths += [photo.path for photo in checks.suspicious_labels[:GALLERY]]
+    return paths
 
 
 def _tree(comparison: Comparison, parent: str | None) -> list[tuple[Summary, Any]]:
@@ -207,11 +214,15 @@ def _first(summary: Summary) -> ExperimentResult:
     return next((run for run in summary.runs if run.test), summary.runs[0])
 
 
-def _img(picture: Picture, alt: str) -> Markup:
-    """Give a picture as an element that fits the page, down to where its letters could not be read any more."""
+def _drawn(picture: Picture) -> bytes:
     file = io.BytesIO()
     picture.write_png(file)
-    data = base64.b64encode(file.getvalue()).decode()
-    width = round(picture.get_figwidth() * picture.dpi)
+    return file.getvalue()
+
+
+def _img(png: bytes, alt: str) -> Markup:
+    """Give a picture as an element that fits the page, down to where its letters could not be read any more."""
+    width = int.from_bytes(png[16:20])  # of a PNG's header
     style = f"width: 100%; max-width: {1.1 * width:.0f}px; min-width: {READABLE * width:.0f}px"
+    data = base64.b64encode(png).decode()
     return Markup('<img src="data:image/png;base64,{}" alt="{}" style="{}">').format(data, alt, style)

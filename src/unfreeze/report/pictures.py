@@ -40,20 +40,19 @@ def save_pictures(out: Path, changed: Collection[str] | None = None) -> list[Pat
         RunError: no results there, or a run's files are missing or damaged.
     """
     results = load_results(out)
-    folder = out / "pictures"
     metrics = {run.path: read_metrics(out / run.path) for run in results.experiments if run.test}
     largest_class = max((_largest_class(each) for each in metrics.values()), default=None)
-    files = [folder / "comparison.png"]
+    files = [out / "pictures" / "comparison.png"]
     save_picture(comparison(results, largest_class), files[0])
     with task("Drawing", total=len(results.experiments)) as advance:
         for run in results.experiments:
             is_new = changed is None or run.path in changed
             if run.epochs:
-                files.append(_file(folder, run, "curves"))
+                files.append(picture_of(out, run, "curves"))
                 if is_new or not files[-1].exists():
                     save_picture(curves(out / run.path), files[-1])
             if run.path in metrics:
-                files.append(_file(folder, run, "confusion"))
+                files.append(picture_of(out, run, "confusion"))
                 if is_new or not files[-1].exists():
                     save_picture(confusion(metrics[run.path], results.dataset.classes, run.name), files[-1])
             advance(1)
@@ -75,8 +74,15 @@ def read_metrics(run: Path) -> Metrics:
         raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
 
 
-def _file(folder: Path, run: ExperimentResult, what: str) -> Path:
-    return folder / f"{run.name}-{Path(run.path).name}-{what}.png"
+def picture_of(out: Path, run: ExperimentResult, what: str) -> Path:
+    """Name the file of a run's picture.
+
+    Args:
+        out: the series' folder.
+        run: one of its runs.
+        what: `curves` or `confusion`.
+    """
+    return out / "pictures" / f"{run.name}-{Path(run.path).name}-{what}.png"
 
 
 def _largest_class(metrics: Metrics) -> float:

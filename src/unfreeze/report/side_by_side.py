@@ -52,10 +52,11 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """What `unfreeze compare --json` prints."""
+        references = [asdict(reference) for reference in self.references]
         return {
             "experiments": [summary.to_json() for summary in self.experiments],
             "pairs": [pair.to_json() for pair in self.pairs],
-            "references": [asdict(reference) for reference in self.references],
+            **({"references": references} if references else {}),
         }
 
     @property

@@ -115,12 +115,19 @@ class SeriesFolder:
     def discard(self, names: Sequence[str] | None) -> None:
         """Delete the runs of these experiments, or without names everything that a series writes here."""
         if names is None:
-            for file in (*self.path.glob("splits*.csv"), self.recipe, self.bad_files, self.test_reads):
+            for file in (
+                *self.path.glob("splits*.csv"),
+                self.recipe,
+                self.bad_files,
+                self.photo_checks,
+                self.test_reads,
+            ):
                 file.unlink(missing_ok=True)
         for folder in (self.path / "experiments", self.path / "tensorboard"):
             for name in names if names is not None else [""]:
                 shutil.rmtree(folder / name, ignore_errors=True)
-        shutil.rmtree(self.path / "pictures", ignore_errors=True)  # drawn again of what stays
+        for name in ("pictures", "thumbnails"):  # drawn again of what stays
+            shutil.rmtree(self.path / name, ignore_errors=True)
         self.results.unlink(missing_ok=True)
 
     def splits(self, split_seed: int = 0) -> Path:
@@ -141,6 +148,11 @@ class SeriesFolder:
     def bad_files(self) -> Path:
         """The files that could not be used, with reasons."""
         return self.path / "bad_files.csv"
+
+    @property
+    def photo_checks(self) -> Path:
+        """Near-duplicates across splits and suspicious labels."""
+        return self.path / "photo_checks.json"
 
     @property
     def test_reads(self) -> Path:

@@ -22,6 +22,7 @@ from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
 from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.lineage import ensure_same, find_parent, settings
+from unfreeze.series.photo_checks import check_photos
 from unfreeze.series.photos import SeriesPhotos, describe, open_photos
 from unfreeze.series.plan import check_layers
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
@@ -114,6 +115,8 @@ def run(
         of_split = [run for run in runs if run.split_seed == photos.splits.split_seed]
         changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, f"{FINAL}{recipe.name}"))
     write_results(folder, describe(splits[0]), left_out)
+    if trained and (changed or not folder.photo_checks.exists()):
+        check_photos(folder, splits[0], trained, frozen)
     save_pictures(folder.path, changed)
     results = load_results(folder.path)
     write_report(side_by_side(results), {item.path: item.file for item in photos.source.items})

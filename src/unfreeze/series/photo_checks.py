@@ -1,0 +1,69 @@
+"""What the pretrained network's features say of the photos themselves: kept in `OUT/photo_checks.json`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from unfreeze.config import Experiment
+from unfreeze.data.catalog import Photo
+from unfreeze.evaluation.photo_checks import near_duplicates, suspicious_labels
+from unfreeze.features.activations import Activations
+from unfreeze.features.frozen import FrozenLayers
+from unfreeze.models.backbones import pretrained_backbone
+from unfreeze.models.classifier import reused_classifier
+from unfreeze.series.division import Division
+from unfreeze.series.folders import SeriesFolder, write_json
+from unfreeze.series.photos import SeriesPhotos
+
+
+def check_photos(
+    folder: SeriesFolder, photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
+) -> None:
+    """Look for near-duplicates across splits and for suspicious labels among the photos that a series uses.
+
+    Features that are not in the cache are computed: those of training photos that were only seen in augmented views.
+
+    Args:
+        folder: of the series.
+        photos: of the series.
+        series: its experiments that are trained; the first one's backbone and photo size are used.
+        frozen: engines and cache.
+    """
+    used = _used(photos, max(experiment.fraction for experiment in series))
+    experiment = series[0].model_copy(update={"augment": False, "engine": "cached"})
+    classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
+    pixels = photos.pixels([photo for photo, _ in used], experiment)
+    features = Division(experiment, series, frozen).rows(classifier, [], pixels, training=False)
+    assert isinstance(features, Activations)  # the whole backbone is frozen, so something is computed
+    features.compute()
+    labels = photos.labels([photo for photo, _ in used])
+
+    def described(number: int) -> dict[str, str]:
+        photo, split = used[number]
+        return {"path": photo.path, "split": split, "label": photo.label}
+
+    content: dict[str, Any] = {
+        "backbone": experiment.backbone,
+        "photos": len(used),
+        "near_duplicates": [
+            {"photos": [described(pair.first), described(pair.second)], "similarity": pair.similarity}
+            for pair in near_duplicates(features.take, labels, [split for _, split in used])
+        ],
+        "suspicious_labels": [
+            {
+                **described(found.photo),
+                "probability": found.probability,
+                "looks_like": photos.classes[found.looks_like],
+                "sure": found.sure,
+            }
+            for found in suspicious_labels(features.take, labels)
+        ],
+    }
+    write_json(folder.photo_checks, content)
+
+
+def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:
+    """Give the photos that a series trains on, validates on and is tested on, each with its split."""
+    splits = {"train": photos.splits.train(fraction), "test": photos.splits.test}
+    if not photos.splits.validate_on_test:
+        splits["val"] = photos.splits.val
+    return [(photo, split) for split, of_split in splits.items() for photo in of_split]
