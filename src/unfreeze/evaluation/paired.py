@@ -5,6 +5,7 @@ happened to run with. The interval of a difference covers both; experiments with
 since a child starts from its parent of the same seed.
 """
 
+import gc
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -140,7 +141,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     if not p_values:
         return []
-    return [float(p_value) for p_value in multipletests(p_values, method="holm")[1]]  # pyright: ignore
+    gc.freeze()  # statsmodels collects garbage in there, which takes half a second beside a network
+    try:
+        return [float(p_value) for p_value in multipletests(p_values, method="holm")[1]]  # pyright: ignore
+    finally:
+        gc.unfreeze()
 
 
 def verdict(ci95: tuple[float, float], p_holm: float) -> Verdict:
