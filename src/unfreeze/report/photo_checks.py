@@ -68,5 +68,8 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
         return None
     try:
         return pydantic.TypeAdapter(PhotoChecks).validate_json(file.read_bytes())
-    except (OSError, pydantic.ValidationError) as error:
-        raise RunError(f"{file} is damaged ({error}). Delete it; `unfreeze run` writes it again.") from None
+    except pydantic.ValidationError as error:
+        raise RunError(
+            f"{file} is damaged: {error.error_count()} fields are missing or wrong. Delete it; `unfreeze run` writes it "
+            "again."
+        ) from None
