@@ -70,6 +70,6 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
         return pydantic.TypeAdapter(PhotoChecks).validate_json(file.read_bytes())
     except pydantic.ValidationError as error:
         raise RunError(
-            f"{file} is damaged: {error.error_count()} fields are missing or wrong. Delete it; `unfreeze run` writes it "
-            "again."
+            f"{file} is damaged: {error.error_count()} fields are missing or wrong. Delete it; `unfreeze run` writes "
+            "it again."
         ) from None
