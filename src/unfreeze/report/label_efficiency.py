@@ -125,7 +125,7 @@ def _panel(axes: Axes, summaries: Sequence[Summary], places: Sequence[float]) ->
         axes.annotate(
             literally(shorten(", ".join(names), 30)),
             (place, accuracy),
-            xytext=(6, -3),
+            xytext=(5, 4),
             textcoords="offset points",
             fontsize=SMALL,
             color=INK,
