@@ -94,7 +94,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         ],
         "references": reference_sentences(comparison),
         "pairs": comparison.pairs,
-        "pairs_note": pairs_note(comparison).capitalize(),
+        "pairs_note": pairs_note(comparison),
         "tree": _tree(comparison, None),
         "freezing": [frozen_layers(out, summary) for summary in comparison.experiments if summary.settings.epochs],
         "curves": [
@@ -132,7 +132,8 @@ def _bars(comparison: Comparison) -> dict[str, Any]:
     """Lay the experiments' intervals out between round shares of accuracy."""
     tested = _tested(comparison)
     lowest = min((summary.ci95[0] for summary in tested if summary.ci95), default=0.0)
-    start = np.floor(10 * lowest) / 10
+    step = 0.1 if lowest > 0.5 else 0.2
+    start = step * np.floor(lowest / step)
 
     def place(share: float) -> float:
         return (share - start) / (1 - start)
@@ -144,7 +145,6 @@ def _bars(comparison: Comparison) -> dict[str, Any]:
         singles = tuple(place(run.test.accuracy) for run in summary.runs if run.test) if len(summary.runs) > 1 else ()
         low, high = map(place, summary.ci95)
         bars.append(Bar(summary, low, high, place(summary.accuracy.mean), singles))
-    step = 0.1 if start > 0.45 else 0.2
     ticks = [float(share) for share in np.arange(start, 1 + step / 2, step)]
     return {"experiments": bars, "ticks": [(share, place(share)) for share in ticks], "place": place}
 

@@ -23,7 +23,7 @@ def reliability_diagram(predictions: Predictions, temperature: float, name: str)
     error = expected_calibration_error(labels, rows)
     title = f"{literally(shorten(name, 40))}: how sure and how often right differ by {percent(error)}"
     picture = Picture(
-        5.2, 4.6, title, "On the diagonal it is as often right as it says. Means over bins of test photos."
+        5.2, 5.0, title, "On the diagonal it is as often right as it says. Means over bins of test photos."
     )
     axes = picture.subplots()
     tidy(axes)
@@ -40,7 +40,7 @@ def reliability_diagram(predictions: Predictions, temperature: float, name: str)
     axes.yaxis.set_major_formatter(share_formatter())
     axes.set_xlabel("how sure: largest probability", fontsize=TEXT, color=INK)
     axes.set_ylabel("how often right", fontsize=TEXT, color=INK)
-    axes.legend(loc="upper left", frameon=False, fontsize=TEXT, labelcolor=INK)
+    picture.legend(loc="outside lower left", frameon=False, fontsize=TEXT, labelcolor=INK)
     return picture
 
 
@@ -48,8 +48,7 @@ def _draw(
     axes: Axes, labels: np.ndarray, probabilities: np.ndarray, color: str, label: str, facecolor: str = ""
 ) -> None:
     bins = reliability(labels, probabilities)
-    sizes = [20 + 130 * each.photos / len(labels) for each in bins]
-    axes.plot([each.confidence for each in bins], [each.accuracy for each in bins], color=color, linewidth=1)
+    sizes = [8 + 150 * each.photos / len(labels) for each in bins]
     axes.scatter(
         [each.confidence for each in bins],
         [each.accuracy for each in bins],
