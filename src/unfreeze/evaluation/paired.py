@@ -95,7 +95,9 @@ class Pair:
         return {**asdict(self), "ci95": list(self.ci95)}
 
 
-def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
+def compare_pairs(
+    experiments: Mapping[str, Answers], worlds: Mapping[str, NDArray[np.float64]] | None = None
+) -> tuple[Pair, ...]:
     """Compare every experiment with every one that stands before it.
 
     The interval comes from a bootstrap (B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993) that
@@ -104,6 +106,7 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
 
     Args:
         experiments: name -> its runs' answers on the same photos.
+        worlds: what `resampled_accuracies` gives for them, if that is known already.
 
     Raises:
         ValueError: not the same number of photos everywhere, or fewer than two.
@@ -114,7 +117,7 @@ def compare_pairs(experiments: Mapping[str, Answers]) -> tuple[Pair, ...]:
     counts = {answers.right.shape[1] for answers in experiments.values()}
     if len(counts) > 1 or min(counts) < 2:
         raise ValueError(f"compare_pairs needs answers [runs, n] on the same two photos or more, not on {counts}.")
-    accuracies = resampled_accuracies(experiments)
+    accuracies = worlds or resampled_accuracies(experiments)
     p_values = [mcnemar_over_seeds(experiments[a], experiments[b]) for a, b in names]
     pairs = []
     for (a, b), p_mcnemar, p_holm in zip(names, p_values, holm(p_values), strict=True):

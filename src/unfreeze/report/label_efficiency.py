@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from unfreeze.evaluation.paired import resampled_accuracies
 from unfreeze.report.answer import seconds_spent
 from unfreeze.report.side_by_side import Comparison
 from unfreeze.report.style import INK, MARKS, PALE, SMALL, TEXT, Picture, literally, share_formatter, tidy
@@ -58,7 +57,7 @@ def doublings(comparison: Comparison) -> tuple[Doubling, ...]:
     """
     groups: dict[tuple[str, ...], list[Summary]] = {}
     for summary in comparison.experiments:
-        if summary.name in comparison.answers and summary.settings.train_images:
+        if summary.name in comparison.worlds and summary.settings.train_images:
             key = tuple(repr(getattr(summary.settings, field)) for field in _SAME)
             groups.setdefault(key, []).append(summary)
     return tuple(
@@ -70,16 +69,15 @@ def doublings(comparison: Comparison) -> tuple[Doubling, ...]:
 
 def _doubling(group: Sequence[Summary], comparison: Comparison) -> Doubling:
     ordered = sorted(group, key=lambda summary: summary.settings.train_images or 0)
-    answers = {summary.name: comparison.answers[summary.name] for summary in ordered}
     photos = [summary.settings.train_images or 0 for summary in ordered]
-    half_a_photo = 0.5 / next(iter(answers.values())).right.shape[1]
-    measured = np.array([[each.right.mean()] for each in answers.values()])
-    worlds = np.stack(list(resampled_accuracies(answers).values()))
+    half_a_photo = 0.5 / comparison.results[0].dataset.test
+    measured = np.array([[summary.accuracy.mean] for summary in ordered if summary.accuracy])
+    worlds = np.stack([comparison.worlds[summary.name] for summary in ordered])
     errors = (1 - np.concatenate([measured, worlds], axis=1)).clip(half_a_photo, 1)
     slopes = np.polyfit(np.log(photos), np.log(errors), deg=1)[0]
     doubled = 1 - (errors[-1] * 2**slopes).clip(0, 1)
     low, high = np.quantile(doubled[1:], [0.025, 0.975]).tolist()
-    return Doubling(tuple(answers), tuple(photos), float(doubled[0]), (low, high))
+    return Doubling(tuple(summary.name for summary in ordered), tuple(photos), float(doubled[0]), (low, high))
 
 
 def label_efficiency(comparison: Comparison) -> Picture:

@@ -60,9 +60,13 @@ def write_report(comparison: Comparison, photos: Mapping[str, Path] | None = Non
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "p_value": p_value, "img": _img}
     environment.globals |= {"method": method, "percent_range": percent_range}
-    template = (package_files("unfreeze.report") / "report.html.jinja").read_text(encoding="utf-8")
+    template, css = (
+        (package_files("unfreeze.report") / name).read_text(encoding="utf-8")
+        for name in ("report.html.jinja", "report.css")
+    )
+    page = environment.from_string(template).render(**_content(comparison, photos or {}), css=Markup(css))
     file = comparison.results[0].out / "report.html"
-    replace_text(file, environment.from_string(template).render(_content(comparison, photos or {})))
+    replace_text(file, page)
     return file
 
 

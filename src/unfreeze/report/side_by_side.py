@@ -9,7 +9,7 @@ import numpy as np
 
 from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.errors import RunError
-from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs
+from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs, resampled_accuracies
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.evaluation.repeated_splits import compare_over_splits
 from unfreeze.report.results import Results
@@ -41,14 +41,14 @@ class Comparison:
         results: of one or more series, tested on the same photos.
         experiments: over their seeds, series after series; with several series, named OUT/NAME.
         pairs: each tested experiment against those before it, by the same names.
-        answers: which test photos each tested experiment's runs got right, by the same names; where every split has
-            test photos of its own, those of the first split.
+        worlds: each tested experiment's mean accuracy with other photos and seeds, as `resampled_accuracies` gives it,
+            by the same names; empty where every split has test photos of its own.
     """
 
     results: tuple[Results, ...]
     experiments: tuple[Summary, ...]
     pairs: tuple[Pair, ...]
-    answers: Mapping[str, Answers] = field(repr=False, compare=False)
+    worlds: Mapping[str, np.ndarray] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """What `unfreeze compare --json` prints."""
@@ -104,10 +104,10 @@ def side_by_side(first: Results, *others: Results) -> Comparison:
                 answers[name] = _answers(each, summary, split_seeds, order)
     if len(split_seeds) > 1 and first.dataset.test_is_carved:
         pairs = compare_over_splits(answers, first.dataset.train + first.dataset.val)
-        # Test photos differ from split to split; what needs the same ones for all runs goes by the first
-        return Comparison(results, tuple(summaries), pairs, {name: splits[0] for name, splits in answers.items()})
+        return Comparison(results, tuple(summaries), pairs, worlds={})
     together = {name: _together(splits) for name, splits in answers.items()}
-    return Comparison(results, tuple(summaries), compare_pairs(together), together)
+    worlds = resampled_accuracies(together) if together else {}
+    return Comparison(results, tuple(summaries), compare_pairs(together, worlds), worlds)
 
 
 def _against(ci95: tuple[float, float], accuracy: float) -> Verdict:
