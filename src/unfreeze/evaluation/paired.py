@@ -109,14 +109,14 @@ def compare_pairs(
         worlds: what `resampled_accuracies` gives for them, if that is known already.
 
     Raises:
-        ValueError: not the same number of photos everywhere, or fewer than two.
+        ValueError: not the same number of photos everywhere, or none.
     """
     names = [(second, first) for first, second in combinations(experiments, 2)]
     if not names:
         return ()
     counts = {answers.right.shape[1] for answers in experiments.values()}
-    if len(counts) > 1 or min(counts) < 2:
-        raise ValueError(f"compare_pairs needs answers [runs, n] on the same two photos or more, not on {counts}.")
+    if len(counts) > 1 or min(counts) < 1:
+        raise ValueError(f"compare_pairs needs answers [runs, n] on the same photos, at least one, not on {counts}.")
     accuracies = worlds or resampled_accuracies(experiments)
     p_values = [mcnemar_over_seeds(experiments[a], experiments[b]) for a, b in names]
     pairs = []
@@ -128,7 +128,7 @@ def compare_pairs(
                 b=b,
                 difference=float(experiments[a].right.mean() - experiments[b].right.mean()),
                 ci95=(low, high),
-                smallest=max(DETECTABLE * (high - low) / 2 / NORMAL, FEWEST / max(counts)),
+                smallest=min(1.0, max(DETECTABLE * (high - low) / 2 / NORMAL, FEWEST / max(counts))),
                 p_mcnemar=p_mcnemar,
                 p_holm=p_holm,
                 verdict=verdict((low, high), p_holm),

@@ -1,37 +1,18 @@
-"""Which of a backbone's layers are trained: what `unfreeze` means, and the freeze plan.
+"""Which of a backbone's layers are trained: what `unfreeze` means.
 
 `last N` counts the layers of `backbone.layers` in Keras's order, those without weights included, as Keras's own
 transfer-learning examples do. Such a cut can go through a block; that is allowed, and `cut_block` tells.
 """
 
 import difflib
-import math
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 
 import keras
 
 from unfreeze.config import Blocks, Unfreeze
 from unfreeze.errors import LayerError
-from unfreeze.models.blocks import Block, find_blocks
-
-
-@dataclass(frozen=True)
-class FreezePlanRow:
-    """One line of the freeze plan: a block, or the layers between two blocks.
-
-    Attributes:
-        name: the block's, or the names of the first and last layer.
-        layers: how many there are.
-        parameters: numbers in their weights.
-        trainable_parameters: those of them that training changes.
-    """
-
-    name: str
-    layers: int
-    parameters: int
-    trainable_parameters: int
+from unfreeze.models.blocks import find_blocks
 
 
 def unfrozen_layers(backbone: keras.Model, unfreeze: Unfreeze) -> list[str]:
@@ -90,38 +71,6 @@ def freeze(backbone: keras.Model, unfrozen: Collection[str]) -> None:
     backbone.trainable = True
     for layer in backbone.layers:
         layer.trainable = layer.name in unfrozen
-
-
-def freeze_plan(backbone: keras.Model) -> list[FreezePlanRow]:
-    """Tabulate what `freeze` has frozen and left trainable, block by block, in the model's order.
-
-    Args:
-        backbone: network without top and pooling, after `freeze`.
-    """
-    return [_row(backbone, block) for block in _partition(backbone)]
-
-
-def _row(backbone: keras.Model, block: Block) -> FreezePlanRow:
-    layers = backbone.layers[block.first : block.last + 1]
-    return FreezePlanRow(
-        name=block.name,
-        layers=len(layers),
-        parameters=sum(math.prod(weight.shape) for layer in layers for weight in layer.weights),
-        trainable_parameters=sum(math.prod(weight.shape) for layer in layers for weight in layer.trainable_weights),
-    )
-
-
-def _partition(backbone: keras.Model) -> Iterator[Block]:
-    """Give the backbone's blocks and, as if they were blocks, the layers between them."""
-    layers, begin = backbone.layers, 0
-    for block in [*find_blocks(backbone), None]:
-        end = block.first if block else len(layers)
-        if begin < end:
-            first, last = layers[begin].name, layers[end - 1].name
-            yield Block(first if first == last else f"{first} to {last}", begin, end - 1)
-        if block:
-            yield block
-            begin = block.last + 1
 
 
 def _first_of_last_blocks(backbone: keras.Model, count: int) -> int:
