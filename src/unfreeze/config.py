@@ -187,19 +187,31 @@ class ExperimentSettings(Settings):
     class_map: dict[str, list[str]] = {}
 
 
+class Reference(Section):
+    """A test accuracy that others got.
+
+    Attributes:
+        accuracy: share predicted right.
+        photos: test photos that it was measured on, which say how sure it is; None where that isn't known.
+    """
+
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    photos: Count | None = None
+
+
 class Recipe(Settings):
     """A whole recipe: data, defaults, and a series of experiments by name.
 
     Attributes:
         split_seeds: everything is run once with each; a split seed names the order in which photos are dealt to the
             splits that the data set does not come with.
-        references: name -> test accuracy that others got on photos of the same kind, to be compared with.
+        references: name -> what others got on photos of the same kind, to be compared with.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     data: DataSettings = DataSettings()
     split_seeds: tuple[Seed, ...] = (0,)
-    references: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    references: dict[str, Reference] = {}
     experiments: Annotated[dict[str, ExperimentSettings], Field(min_length=1)]
 
 

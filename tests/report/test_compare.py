@@ -134,10 +134,13 @@ def test_no_split_that_all_share(make_series):
 def test_figures_of_others_are_judged_by_the_interval(make_series, tmp_path):
     make_series(Made("a", right=800), n=1000)  # 77.4 to 82.4%
     document = json.loads((tmp_path / "results.json").read_text())
-    document["references"] = {"theirs": 0.76, "others": 0.78, "best": 0.9}
+    shares = {"theirs": (0.76, None), "others": (0.78, None), "best": (0.9, 1000), "small": (0.9, 20)}
+    document["references"] = {name: {"accuracy": share, "photos": n} for name, (share, n) in shares.items()}
     (tmp_path / "results.json").write_text(json.dumps(document))
     comparison = compare(tmp_path)
     judged = {each["reference"]: each["verdict"] for each in comparison.to_json()["references"]}
-    assert judged == {"theirs": "better", "others": "within noise", "best": "worse"}
-    assert reference_sentences(comparison)[2] == "Against best (90.0%), by the intervals above: a is worse."
-    assert "Against best (90.0%)" in (tmp_path / "report.html").read_text()
+    assert judged == {"theirs": "better", "others": "within noise", "best": "worse", "small": "within noise"}
+    # 80.0% (77.41-82.36) less 90.0% (87.99-91.71): -10 - hypot(2.59, 1.71) to -10 + hypot(2.36, 2.01)
+    said = "Against best (90.0% of 1,000 photos): a is worse (-10.0 points, -13.1 to -6.9)."
+    assert reference_sentences(comparison)[2] == said
+    assert said in (tmp_path / "report.html").read_text()

@@ -67,15 +67,18 @@ def test_invalid_yaml_and_double_keys(tmp_path):
 
 
 def test_an_unknown_name_lists_the_shipped_recipes():
-    with pytest.raises(RecipeError, match=r"There is no recipe demmo: .*demo, food_vision"):
+    with pytest.raises(RecipeError, match=r"There is no recipe demmo: .*demo, elpv_published, food_vision"):
         read_recipe("demmo")
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_resolve(name):
     experiments = resolve(read_recipe(name))
-    practice, models = ["practice_0", "practice_20", "practice_30"], [f"model_{i}" for i in range(5)]
-    wanted = practice if name == "practice" else models
+    others = {
+        "practice": ["practice_0", "practice_20", "practice_30"],
+        "elpv_published": ["feature_extraction", "fine_tuning"],
+    }
+    wanted = others.get(name, [f"model_{i}" for i in range(5)])
     assert [each.name for each in experiments if each.kind != "as_is"] == wanted
 
 

@@ -16,7 +16,7 @@ RECIPE = """
 name: splits
 data: {source: CELLS, image_size: 64, batch_size: 8}
 split_seeds: [0, 3]
-references: {theirs: 0.3}
+references: {theirs: {accuracy: 0.3, photos: 100}}
 epochs: 1
 fraction: 0.3
 experiments:

@@ -83,6 +83,25 @@ def error_over_splits(figures: Sequence[float], tested: int, others: int) -> flo
     return stdev(figures) * math.sqrt(1 / len(figures) + tested / others)
 
 
+def interval_of_difference(
+    share: float, ci95: tuple[float, float], other: float, other_ci95: tuple[float, float]
+) -> tuple[float, float]:
+    """Say between which bounds the difference of two shares lies that were measured independently, with 95% confidence.
+
+    Zou and Donner's way again: the intervals' arms are put together as independent parts of one error.
+
+    Args:
+        share: the one, 0 to 1.
+        ci95: its interval.
+        other: what is taken from it.
+        other_ci95: its interval; both ends are `other` where it is known exactly.
+    """
+    (low, high), (other_low, other_high) = ci95, other_ci95
+    difference = share - other
+    below, above = math.hypot(share - low, other_high - other), math.hypot(high - share, other - other_low)
+    return difference - below, difference + above
+
+
 def students_t(runs: int) -> float:
     """Give the 97.5% point of Student's t distribution for the mean of `runs` runs, at least 2; of many it is 1.96."""
     from scipy.stats import t  # takes a second to import

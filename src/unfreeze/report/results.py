@@ -135,6 +135,14 @@ class ExperimentResult:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A test accuracy that others got, and on how many photos, where that is known."""
+
+    accuracy: float
+    photos: int | None
+
+
+@dataclass(frozen=True)
 class SeriesSeconds:
     """Time of the whole series."""
 
@@ -150,7 +158,7 @@ class Results:
         experiments: in the recipe's order, each with its seeds.
         out: the folder that they were read from.
         left_out: experiments that can't be run with these photos, with reasons.
-        references: name -> test accuracy that others got on photos of the same kind.
+        references: name -> what others got on photos of the same kind.
     """
 
     schema: int
@@ -160,7 +168,7 @@ class Results:
     seconds: SeriesSeconds
     out: Path
     left_out: dict[str, str] = field(default_factory=dict)
-    references: dict[str, float] = field(default_factory=dict)
+    references: dict[str, Published] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         from unfreeze.report.table import html_table  # which imports this module

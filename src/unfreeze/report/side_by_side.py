@@ -9,27 +9,34 @@ import numpy as np
 
 from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.errors import RunError
+from unfreeze.evaluation.intervals import interval_of_difference, wilson_interval
 from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs, resampled_accuracies
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.evaluation.repeated_splits import compare_over_splits
-from unfreeze.report.results import Results
+from unfreeze.report.results import Published, Results
 from unfreeze.report.summary import Summary, summarize
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An experiment against a figure of others, by the experiment's own interval: how sure the other is isn't known.
+    """An experiment against a figure of others.
 
     Attributes:
         experiment: that is judged.
         reference: whose figure it is compared with.
         accuracy: that figure.
-        verdict: `within noise` where the interval holds the figure.
+        photos: that it was measured on; where that isn't known (None), it is taken to be exact.
+        difference: the experiment's mean accuracy less that figure.
+        ci95: its 95% interval: the experiment's own and the Wilson interval of the figure, put together.
+        verdict: `within noise` where the interval holds zero.
     """
 
     experiment: str
     reference: str
     accuracy: float
+    photos: int | None
+    difference: float
+    ci95: tuple[float, float]
     verdict: Verdict
 
 
@@ -62,13 +69,9 @@ class Comparison:
     @property
     def references(self) -> list[Reference]:
         """Every tested experiment against every figure of others that a recipe names."""
-        named = {name: accuracy for results in self.results for name, accuracy in results.references.items()}
-        return [
-            Reference(summary.name, name, accuracy, _against(summary.ci95, accuracy))
-            for summary in self.experiments
-            if summary.ci95
-            for name, accuracy in named.items()
-        ]
+        named = {name: published for results in self.results for name, published in results.references.items()}
+        tested = [summary for summary in self.experiments if summary.accuracy]
+        return [_against(summary, name, published) for summary in tested for name, published in named.items()]
 
     def pair(self, a: str, b: str) -> Pair:
         """Give the comparison of two tested experiments, `a` against `b`."""
@@ -110,9 +113,21 @@ def side_by_side(first: Results, *others: Results) -> Comparison:
     return Comparison(results, tuple(summaries), compare_pairs(together, worlds), worlds)
 
 
-def _against(ci95: tuple[float, float], accuracy: float) -> Verdict:
-    low, high = ci95
-    return "better" if low > accuracy else "worse" if high < accuracy else "within noise"
+def _against(summary: Summary, name: str, published: Published) -> Reference:
+    assert summary.accuracy
+    assert summary.ci95
+    accuracy, photos = published.accuracy, published.photos
+    own = wilson_interval(accuracy * photos, photos) if photos else (accuracy, accuracy)
+    low, high = interval_of_difference(summary.accuracy.mean, summary.ci95, accuracy, own)
+    return Reference(
+        experiment=summary.name,
+        reference=name,
+        accuracy=accuracy,
+        photos=photos,
+        difference=summary.accuracy.mean - accuracy,
+        ci95=(low, high),
+        verdict="better" if low > 0 else "worse" if high < 0 else "within noise",
+    )
 
 
 def _shared_splits(results: Sequence[Results]) -> list[int]:

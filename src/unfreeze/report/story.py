@@ -34,13 +34,13 @@ def story(comparison: Comparison) -> list[str]:
 
 def reference_sentences(comparison: Comparison) -> list[str]:
     """Compare with figures of others, a sentence each."""
-    judged: dict[tuple[str, float], list[str]] = {}
+    judged: dict[str, list[str]] = {}
     for each in comparison.references:
-        judged.setdefault((each.reference, each.accuracy), []).append(f"{each.experiment} is {each.verdict}")
-    return [
-        f"Against {name} ({percent(accuracy)}), by the intervals above: {', '.join(verdicts)}."
-        for (name, accuracy), verdicts in judged.items()
-    ]
+        measured = f"{percent(each.accuracy)} of {each.photos:,} photos" if each.photos else percent(each.accuracy)
+        low, high = (100 * bound for bound in each.ci95)
+        said = f"{each.experiment} is {each.verdict} ({100 * each.difference:+.1f} points, {low:+.1f} to {high:+.1f})"
+        judged.setdefault(f"{each.reference} ({measured})", []).append(said)
+    return [f"Against {whom}: {', '.join(verdicts)}." for whom, verdicts in judged.items()]
 
 
 def _what(summary: Summary) -> str:

@@ -141,7 +141,8 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment
         experiments: complete ones, so that the file stays true when defaults change.
     """
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    references = {**before.get("references", {}), **recipe.references}
+    own = {name: reference.model_dump() for name, reference in recipe.references.items()}
+    references = {**before.get("references", {}), **own}
     content = {
         "name": recipe.name,
         "data": {
