@@ -90,8 +90,8 @@ def export(run: str | Path, format: str, out: str | Path) -> Export:
             difference = _largest_difference(RUNTIMES[format](temporary, answers.pixels), answers.probabilities)
         if not difference <= TOLERANCE:
             raise RunError(
-                f"The {format} file's probabilities differ from the run's by up to {difference:.2g}, where {TOLERANCE:g} "
-                f"is allowed, so it was deleted. {_remedy(format)}"
+                f"The {format} file's probabilities differ from the run's by up to {difference:.2g}, where "
+                f"{TOLERANCE:g} is allowed, so it was deleted. {_remedy(format)}"
             )
         advance(1)
     return Export(out, difference, answers.photos)
