@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unfreeze.data.check import check
     from unfreeze.inference.evaluate import evaluate
+    from unfreeze.inference.export import export
     from unfreeze.inference.predictor import load
     from unfreeze.inference.show import show
     from unfreeze.report.compare import compare
@@ -26,13 +27,27 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["check", "compare", "eject", "evaluate", "fit", "load", "plan", "run", "show", "show_views", "train"]
+__all__ = [
+    "check",
+    "compare",
+    "eject",
+    "evaluate",
+    "export",
+    "fit",
+    "load",
+    "plan",
+    "run",
+    "show",
+    "show_views",
+    "train",
+]
 
 _HOMES = {
     "check": "unfreeze.data.check",
     "compare": "unfreeze.report.compare",
     "eject": "unfreeze.series.eject",
     "evaluate": "unfreeze.inference.evaluate",
+    "export": "unfreeze.inference.export",
     "fit": "unfreeze.training.fit",
     "load": "unfreeze.inference.predictor",
     "plan": "unfreeze.series.plan",

@@ -55,7 +55,7 @@ def load_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings about retracing help nobody here
     _keep_freed_memory()
-    with _native_stderr_kept_back(), _no_garbage_collected():
+    with native_stderr_kept_back(), _no_garbage_collected():
         importlib.import_module("keras")
     _speed_up_saving()
 
@@ -85,7 +85,7 @@ def _configured() -> str | None:
 
 
 @contextmanager
-def _native_stderr_kept_back() -> Iterator[None]:
+def native_stderr_kept_back() -> Iterator[None]:
     """Hide what compiled code writes to stderr; it is shown after all if the block fails.
 
     TensorFlow greets on stderr at every import, before any setting of its log level takes effect.

@@ -1,5 +1,6 @@
 """`unfreeze predict`: classes of photos and folders, and what can't be predicted."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -115,3 +116,39 @@ def test_several_runs(call, series, photos):
         f"{series} holds 5 runs; name one of them:",
         f"  {series / 'experiments' / 'model_0' / 'seed-0'}",
     ]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_csv_has_a_column_a_class(call, run, photos, predictor):
+    finished = call("predict", run, *photos, "--csv")
+    assert finished.code == 1  # two could not be predicted
+    header, *lines = csv.reader(finished.stdout.splitlines())
+    assert header == ["path", "error", "predicted", "probability", *predictor.classes]
+    predictions = predictor.predict(photos)
+    assert [line[:2] for line in lines] == [[each.path, each.error or ""] for each in predictions]
+    for line, prediction in zip(lines, predictions, strict=True):
+        if prediction.error:
+            assert line[2:] == [""] * 4
+        else:
+            assert [line[2], float(line[3])] == list(prediction.top[0])
+            assert {name: float(line[4 + n]) for n, name in enumerate(predictor.classes)} == dict(prediction.top)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_csv_of_embeddings_is_csv_alone(call, run, photos, tmp_path):
+    finished = call("predict", run, photos[0], "--csv", "--embeddings", tmp_path / "x.npz")
+    assert (finished.code, len(finished.stdout.splitlines())) == (0, 2)
+    assert finished.stderr.startswith("Feature vectors of the 1 photos")
+
+
+def test_csv_or_json(call, run, photos):
+    finished = call("predict", run, photos[0], "--csv", "--json")
+    assert (finished.code, finished.stdout) == (2, "")
+    assert "an answer is CSV or JSON, not both" in " ".join(finished.stderr.split())
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_pattern_and_a_pattern_that_fits_nothing(call, run, photos, solar_cells):
+    finished = call("predict", run, f"{solar_cells}/defective/*1.png", "--json")
+    assert [each["path"] for each in finished.json] == sorted(map(str, solar_cells.glob("defective/*1.png")))
+    assert refused(call("predict", run, f"{solar_cells}/*.heic")).startswith(f"No file fits {solar_cells}/*.heic.")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from unfreeze.data.sources import open_source, photo_files
+from unfreeze.data.photo_files import photo_files
+from unfreeze.data.sources import open_source
 from unfreeze.errors import DataError
 
 

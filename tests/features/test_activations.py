@@ -312,7 +312,7 @@ def test_a_changed_engine_starts_over(views, stages, tmp_path, monkeypatch, rows
     engines = tmp_path / "engines"
     Activations(views(1), [tiny_engine(engines)], [True], "float32", tmp_path).compute()
     monkeypatch.setattr(engine_module, "_difference", lambda *_: "it differs")
-    monkeypatch.setattr(engine_module, "_export", lambda *_: None)
+    monkeypatch.setattr(engine_module, "export_onnx", lambda *_: None)
     engine = tiny_engine(engines)
     assert "onnxruntime" in engine.choice.engine
     Activations(views(2), [engine], [True], "float32", tmp_path).compute()

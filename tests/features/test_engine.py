@@ -59,13 +59,13 @@ def prepared(model: keras.Model, folder: Path, rows: np.ndarray = ROWS) -> Engin
 def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every file that a model was exported to."""
     files: list[Path] = []
-    export = engine_module._export
+    export = engine_module.export_onnx
 
     def noting(model: keras.Model, file: Path) -> None:
         files.append(file)
         export(model, file)
 
-    monkeypatch.setattr(engine_module, "_export", noting)
+    monkeypatch.setattr(engine_module, "export_onnx", noting)
     return files
 
 
@@ -137,7 +137,7 @@ def rubbish(model: keras.Model, file: Path) -> None:
 
 def exporter_of(model: keras.Model) -> Callable[[keras.Model, Path], None]:
     """Give an exporter that writes another model than it was asked to."""
-    export = engine_module._export
+    export = engine_module.export_onnx
     in_keras(model, ROWS)
     return lambda _, file: export(model, file)
 
@@ -158,7 +158,7 @@ def test_keras_takes_over_and_that_is_said_once(exporter, reason, tmp_path, news
         monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
     else:
         replacement = exporter_of(exporter) if isinstance(exporter, keras.Model) else exporter
-        monkeypatch.setattr(engine_module, "_export", replacement)
+        monkeypatch.setattr(engine_module, "export_onnx", replacement)
     model = small_network()
     engine = prepared(model, tmp_path)
     assert len(news) == 1

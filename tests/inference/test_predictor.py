@@ -46,7 +46,8 @@ def test_they_are_those_of_the_run_on_its_test_photos(predictor, run, solar_cell
         )
 
 
-def test_they_are_those_of_keras_on_the_decoded_photo(predictor, run, solar_cells):
+def test_they_are_those_of_keras_on_the_decoded_photo(run, solar_cells):
+    predictor = Predictor(run)
     file = sorted((solar_cells / "defective").iterdir())[0]
     pixels = predictor.pixels(file.read_bytes())
     assert pixels.shape == (64, 64, 3)

@@ -159,7 +159,7 @@ def test_a_series_whose_model_a_fresh_process_loads(preset, solar_cells, tmp_pat
     unfreeze.run(tmp_path / "recipe.yaml", data=solar_cells, out=tmp_path / "out")
     code = (
         "import sys, unfreeze, keras; predictor = unfreeze.load(sys.argv[1]); "
-        "print(predictor._model.layers[1].layers[2].name)"
+        "print(predictor.model.layers[1].layers[2].name)"
     )
     run_folder = tmp_path / "out" / "experiments" / "b" / "seed-0"
     done = subprocess.run([sys.executable, "-c", code, run_folder], capture_output=True, text=True, check=True)

@@ -117,8 +117,8 @@ def _errors_shown(when_interrupted: str) -> Iterator[None]:
         _stop(EXIT_INTERRUPTED, f"interrupted. {when_interrupted}")
     except Terminated:
         _stop(EXIT_TERMINATED, f"terminated. {when_interrupted}")
-    except BrokenPipeError:
-        raise  # who read the output has gone; Typer ends without a word
+    except (BrokenPipeError, typer.BadParameter):
+        raise  # Typer ends without a word where who read the output has gone, and explains wrong parameters itself
     except Exception as error:
         if screen.debug:
             traceback.print_exc()

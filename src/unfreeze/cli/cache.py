@@ -40,7 +40,7 @@ def _show(contents: "CacheContents") -> None:
     lines = {
         "pixels": (contents.pixels, f"{contents.photos:,} decoded photos"),
         "activations": (contents.activations, f"{contents.rows:,} photos and views as frozen layers give them"),
-        "engines": (contents.engines, "exported frozen layers"),
+        "engines": (contents.engines, "exported frozen layers and networks"),
         "sources": (contents.sources, "photos that were unpacked or downloaded"),
     }
     for name, (size, content) in lines.items():

@@ -8,12 +8,12 @@ limited. zipfile's and tarfile's own extraction is not used: tarfile's filter ha
 import posixpath
 from pathlib import Path
 
-from unfreeze.config import ARCHIVE_MEMBERS_LIMIT
 from unfreeze.data.archive_members import FIRST_BYTES, YOURSELF, Member, archive_kind, members_of
 from unfreeze.data.items import inner_path
 from unfreeze.data.photos import MAGIC_BYTES, looks_like_photo
 from unfreeze.data.walk import is_hidden
 from unfreeze.errors import DataError
+from unfreeze.limits import ARCHIVE_MEMBERS_LIMIT
 from unfreeze.progress import byte_task
 
 SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".zip", ".tar")

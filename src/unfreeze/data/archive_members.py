@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from unfreeze.config import ARCHIVE_BYTES_LIMIT, ARCHIVE_RATIO_FROM, ARCHIVE_RATIO_LIMIT
 from unfreeze.errors import DataError
+from unfreeze.limits import ARCHIVE_BYTES_LIMIT, ARCHIVE_RATIO_FROM, ARCHIVE_RATIO_LIMIT
 
 FIRST_BYTES = 512
 """Bytes of a file that tell an archive, at least."""

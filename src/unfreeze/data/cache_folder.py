@@ -5,6 +5,9 @@ from pathlib import Path
 
 import platformdirs
 
+ENGINES = "engines"
+"""Folder in the cache folder, of folders HASH with networks exported to ONNX."""
+
 
 def cache_folder() -> Path:
     """Give the folder of unfreeze's caches, which may not be there yet.

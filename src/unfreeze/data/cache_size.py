@@ -2,7 +2,7 @@
 
     <cache>/pixels/NAME/        shards of decoded photos
     <cache>/activations/NAME/   shards of what frozen layers made of photos
-    <cache>/engines/HASH/       frozen layers, exported
+    <cache>/engines/HASH/       frozen layers, and whole networks that `predict` starts from, exported
     <cache>/sources/HASH/       photos that were unpacked or downloaded (`source_cache.py`)
 
 Shards that were not used for longest go first, and never one that this process uses. Other processes' shards are
@@ -21,14 +21,14 @@ from typing import Literal
 
 import numpy as np
 
-from unfreeze.config import CACHE_LIMIT, CACHE_SHARE_OF_DISK
+from unfreeze.data.cache_folder import ENGINES
 from unfreeze.data.shard import Shard, close_all, delete, index_of
 from unfreeze.data.source_cache import SOURCES, delete_sources, sources_bytes
 from unfreeze.data.store import RowStore
+from unfreeze.limits import CACHE_LIMIT, CACHE_SHARE_OF_DISK
 from unfreeze.progress import say
 
 STORES = ("pixels", "activations")
-ENGINES = "engines"
 
 STORE_FILE = re.compile(r"(\.([0-9a-f]{8}-)?)?[0-9a-f]{32}\.(npy|json)")
 """Names of a store's files, with a dot in front while they are written; others are not ours to count or delete."""
@@ -49,7 +49,7 @@ class CacheContents:
         photos: how many those are.
         activations: bytes of what frozen layers made of photos.
         rows: how many photos and views those are.
-        engines: bytes of exported frozen layers.
+        engines: bytes of exported frozen layers and networks.
         sources: bytes of photos that were unpacked or downloaded; they stay until the cache is emptied.
     """
 

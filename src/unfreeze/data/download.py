@@ -14,11 +14,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from unfreeze.config import DOWNLOAD_LIMIT, DOWNLOAD_PAUSE, DOWNLOAD_RETRIES, DOWNLOAD_TIMEOUT
 from unfreeze.data.archive_members import archive_kind
 from unfreeze.data.source_cache import HASH_DIGITS, sources_folder, unpack
 from unfreeze.errors import DataError
 from unfreeze.files import publish, replace_text
+from unfreeze.limits import DOWNLOAD_LIMIT, DOWNLOAD_PAUSE, DOWNLOAD_RETRIES, DOWNLOAD_TIMEOUT
 from unfreeze.progress import byte_task, say
 
 SCHEMES = ("http://", "https://")

@@ -14,8 +14,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from unfreeze.config import PIXEL_LIMIT, Resize
 from unfreeze.errors import PhotoError
+from unfreeze.limits import PIXEL_LIMIT
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 """What Pillow may read: everyday formats, so that rarely used decoders see no untrusted file."""
@@ -143,6 +143,8 @@ def resize(pixels: np.ndarray, size: int, how: str) -> np.ndarray:
             square[top : top + height, left : left + width] = np.asarray(photo.resize((width, height), bilinear))
             return square
         case _:
+            from unfreeze.config import Resize  # takes a while: it builds what reads recipes
+
             raise ValueError(f"resize is {how!r}; allowed are {', '.join(map(repr, get_args(Resize)))}.")
 
 

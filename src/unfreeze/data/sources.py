@@ -12,10 +12,8 @@ from unfreeze.data.elpv import open_elpv
 from unfreeze.data.folders import open_folder, open_unpacked
 from unfreeze.data.food_vision import open_food_vision
 from unfreeze.data.items import Source
-from unfreeze.data.photos import first_bytes, looks_like_photo
 from unfreeze.data.source_cache import unpack
-from unfreeze.data.walk import files_below
-from unfreeze.errors import DataError, PhotoError
+from unfreeze.errors import DataError
 
 NAMED: dict[str, Callable[[], Source]] = {
     "elpv": open_elpv,
@@ -55,33 +53,6 @@ def open_source(data: str | Path) -> Source:
     if archive_stem(path.name) == path.name and archive_kind(_start(path)) is None:
         raise DataError(f"{data} is a file that is neither a CSV nor a zip or tar archive. Give {FORMS}.")
     return open_unpacked(unpack(path, str(data), cache_folder()), archive_stem(path.name), str(data))
-
-
-def photo_files(path: Path) -> list[Path]:
-    """List what a person means by a path: the file itself, or the photos in the folder and below it.
-
-    Files in a folder that are not meant to be photos, by name and content, are passed over; damaged photos are not.
-
-    Args:
-        path: a file, which need not be there, or a folder.
-
-    Returns:
-        A folder's photos sorted by path.
-
-    Raises:
-        DataError: a folder can't be read.
-    """
-    if not path.is_dir():
-        return [path]
-    return [file for file in files_below(path) if _meant_as_photo(file)]
-
-
-def _meant_as_photo(file: Path) -> bool:
-    try:
-        start = first_bytes(file)
-    except (OSError, PhotoError):
-        start = b""
-    return looks_like_photo(file.name, start)
 
 
 def _start(file: Path) -> bytes:

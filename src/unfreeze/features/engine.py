@@ -6,11 +6,8 @@ and threads changes no bit of what ONNX Runtime gives, so that is chosen by meas
 
 import hashlib
 import json
-import logging
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -25,8 +22,8 @@ from pydantic import TypeAdapter
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
 from unfreeze.features.graph import calls
-from unfreeze.features.onnx_gaps import exportable
-from unfreeze.files import publish, replace_text
+from unfreeze.features.onnx_export import export_onnx
+from unfreeze.files import replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
 
@@ -139,7 +136,7 @@ class Engine:
         if file.exists() and not self._open(file, sample, wanted):
             return None
         try:
-            _export(self.model, file)
+            export_onnx(self.model, file)
         except Exception as error:  # exporters fail in too many ways to name
             return _in_a_line(error)
         return self._open(file, sample, wanted)
@@ -269,14 +266,3 @@ def _on_gpu() -> bool:
     """Whether Keras computes on something else than the processor: there it puts new arrays."""
     array: Any = keras.ops.convert_to_tensor(0.0)
     return "cpu" not in str(array.device).lower()
-
-
-def _export(model: keras.Model, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        temporary = Path(folder) / "model.onnx"
-        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it shows optimizations that fail, with traceback
-        with warnings.catch_warnings(), exportable():
-            warnings.simplefilter("ignore")  # exporters look for names that newer NumPy and ONNX no longer have
-            model.export(temporary, format="onnx", verbose=False)
-        publish(temporary, file)

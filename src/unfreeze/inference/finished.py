@@ -1,8 +1,10 @@
-"""Finding the folder of a finished run from what a person typed."""
+"""Finding the folder of a finished run from what a person typed, and what the run says of its network."""
 
+import json
 from pathlib import Path
 
 from unfreeze.errors import RunError
+from unfreeze.inference.description import Description
 
 SHOWN = 10
 
@@ -20,7 +22,7 @@ def finished_run(path: str | Path) -> Path:
     if (root / "metrics.json").is_file():
         return root
     if not root.is_dir():
-        raise RunError(f"There is no run {root}. A run is a folder like runs/demo/experiments/model_2/seed-0.")
+        raise RunError(no_run(root))
     runs = sorted(file.parent for file in root.glob("**/*seed-*/metrics.json"))
     if not runs:
         raise RunError(f"{root} holds no finished run. Call `unfreeze run` or `train` again to finish it.")
@@ -30,3 +32,30 @@ def finished_run(path: str | Path) -> Path:
             lines.append(f"  and {len(runs) - SHOWN} more")
         raise RunError(f"{root} holds {len(runs)} runs; name one of them:\n" + "\n".join(lines))
     return runs[0]
+
+
+def no_run(path: str | Path) -> str:
+    """Say that there is no run where a person thought one to be."""
+    return f"There is no run {path}. A run is a folder like runs/demo/experiments/model_2/seed-0."
+
+
+def described(run: Path) -> Description:
+    """Read what a finished run says of its network.
+
+    Raises:
+        RunError: its files are damaged.
+    """
+    import yaml  # takes a while, and copies for quick predictions do without
+
+    try:
+        classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        temperature = float(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"])
+        return Description(classes, int(config["image_size"]), str(config["resize"]), temperature)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise damaged(run, error) from error
+
+
+def damaged(run: Path, why: object) -> RunError:
+    """Make the error of a run whose files are not what they should be."""
+    return RunError(f"{run} can't be loaded ({why}). Run the experiment again with --force.")

@@ -1,24 +1,26 @@
 """A finished run or a pretrained network, put to use: photos in, classes with probabilities out."""
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from unfreeze import progress
-from unfreeze.backend import load_keras
-from unfreeze.config import AS_IS_RESIZE
+from unfreeze.backend import load_keras, thread_count
+from unfreeze.data.photo_files import photo_files
 from unfreeze.data.photos import decode, first_bytes, least_sides, resize
-from unfreeze.data.sources import photo_files
+from unfreeze.data.threads import in_order
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.evaluation.calibration import calibrate
+from unfreeze.inference.description import Description
 from unfreeze.inference.embeddings import Embeddings
-from unfreeze.inference.finished import finished_run
+from unfreeze.inference.finished import damaged, described, finished_run, no_run
 from unfreeze.inference.prediction import Prediction
+from unfreeze.inference.quick_copy import backbone_key, make_copy, open_copy, run_key
 
 TOP = 5
 BATCH = 32
@@ -30,58 +32,80 @@ class Predictor:
     Args:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one; or a backbone's
             name, where no folder is called like that, for the pretrained network with ImageNet's classes.
+        quick: predict with a copy of the network in ONNX Runtime, made the first time and kept in the cache folder;
+            from then on Keras is imported for embeddings alone.
 
     Attributes:
         classes: names, in the order of the model's outputs.
         image_size: side of the photos that the model takes, in pixels.
         resize: how photos are brought to that size.
         temperature: that calibrates the model's own probabilities.
+        run: the run's folder; None for a pretrained network as it is.
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
         BackboneError: the backbone's weights can't be had.
     """
 
-    def __init__(self, run: str | Path):
+    def __init__(self, run: str | Path, quick: bool = False):
+        self._name = str(run)
+        self.run = finished_run(run) if Path(run).is_dir() else None
+        self._key: str | None = None
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged files have no copy, and are refused below
+            self._key = (run_key(self.run) if self.run else backbone_key(self._name)) if quick else None
+        self._copy = open_copy(self._key) if self._key else None
+        if self._copy:
+            self._use(self._copy.description)
+        elif self.run:
+            self._use(described(self.run))
+            self._ensure_whole()
+        else:
+            self._open_backbone()
+
+    def _use(self, description: Description) -> None:
+        self.classes, self.image_size = description.classes, description.image_size
+        self.resize, self.temperature = description.resize, description.temperature
+
+    def _open_backbone(self) -> None:
         load_keras()
+        from unfreeze.config import AS_IS_RESIZE
         from unfreeze.models.backbones import backbone_names
+        from unfreeze.models.imagenet import imagenet_classes
 
-        self.run: Path | None = None
-        self.temperature = 1.0
-        if str(run) in backbone_names() and not Path(run).is_dir():
-            self._open_backbone(str(run))
-            return
-        try:
-            self.run = finished_run(run)
-        except RunError as error:
-            close = [] if Path(run).exists() else difflib.get_close_matches(str(run), backbone_names(), n=1)
-            raise RunError(f"{error} Or do you mean the backbone {close[0]}?") if close else error from None
-        self._open_run(self.run)
+        if self._name not in backbone_names():
+            raise self._not_found(backbone_names())
+        titles = tuple(each.title for each in imagenet_classes())
+        self._use(Description(titles, self.model.input_shape[1], AS_IS_RESIZE, temperature=1.0))
 
-    def _open_backbone(self, name: str) -> None:
+    def _not_found(self, backbones: Sequence[str]) -> RunError:
+        close = [] if Path(self._name).exists() else difflib.get_close_matches(self._name, backbones, n=1)
+        return RunError(f"{no_run(self._name)}{f' Or do you mean the backbone {close[0]}?' if close else ''}")
+
+    def _ensure_whole(self) -> None:
+        assert self.run
+        if (outputs := self.model.output_shape[-1]) != len(self.classes):
+            raise damaged(self.run, f"{len(self.classes)} class names, {outputs} outputs")
+
+    @cached_property
+    def model(self) -> Any:
+        """The Keras model, from pixels to uncalibrated probabilities; it is loaded when it is first needed."""
+        load_keras()
         import keras
 
         from unfreeze.models.backbones import build_imagenet_classifier
-        from unfreeze.models.imagenet import imagenet_classes
 
-        classifier = build_imagenet_classifier(name)
-        self.classes: tuple[str, ...] = tuple(each.title for each in imagenet_classes())
-        self.image_size, self.resize = classifier.input_shape[1], AS_IS_RESIZE
-        self._model: Any = keras.Model(classifier.input, keras.layers.Softmax()(classifier.output))
-
-    def _open_run(self, run: Path) -> None:
-        import keras
-
+        if self.run is None:
+            classifier = build_imagenet_classifier(self._name)
+            return keras.Model(classifier.input, keras.layers.Softmax()(classifier.output))
         try:
-            self.classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
-            config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-            self.image_size, self.resize = int(config["image_size"]), str(config["resize"])
-            self.temperature = float(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"])
-            self._model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
-            if self._model.output_shape[-1] != len(self.classes):
-                raise ValueError(f"{len(self.classes)} class names, {self._model.output_shape[-1]} outputs")
+            return keras.saving.load_model(self.run / "model.keras", compile=False, safe_mode=True)
         except Exception as error:  # Keras raises nearly anything on a damaged file
-            raise RunError(f"{run} can't be loaded ({error}). Run the experiment again with --force.") from error
+            raise damaged(self.run, error) from error
+
+    @property
+    def description(self) -> Description:
+        """All that one must know to use the network."""
+        return Description(self.classes, self.image_size, self.resize, self.temperature)
 
     def predict(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> list[Prediction]:
         """Predict photos; the order is that of the call, folders sorted and with all that lies below them.
@@ -106,10 +130,11 @@ class Predictor:
             DataError: a folder holds no photo or can't be read.
             RunError: the run is as-is; the backbone's name gives the same features.
         """
+        load_keras()
         import keras
 
         pooled = self._pooled()
-        both: Any = keras.Model(self._model.input, [self._model.output, pooled])
+        both: Any = keras.Model(self.model.input, [self.model.output, pooled])
         vectors = [np.empty((0, pooled.shape[-1]), np.float32)]
 
         def probabilities(pixels: np.ndarray) -> np.ndarray:
@@ -126,10 +151,10 @@ class Predictor:
         import keras
 
         if self.run is None:
-            top = [layer for layer in self._model.layers if layer.weights][-1]
+            top = [layer for layer in self.model.layers if layer.weights][-1]
             return keras.layers.Flatten()(top.input)
-        if "pooling" in {layer.name for layer in self._model.layers}:
-            return self._model.get_layer("pooling").output
+        if "pooling" in {layer.name for layer in self.model.layers}:
+            return self.model.get_layer("pooling").output
         raise RunError(f"{self.run} trained no head on feature vectors. Name its backbone in its place.")
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
@@ -141,11 +166,18 @@ class Predictor:
         Returns:
             Calibrated ones, float32 [n, classes], in the order of `classes`.
         """
+        if self._key and (copy := self._quick_copy):
+            return copy.probabilities(pixels)
         return calibrate(self.uncalibrated(pixels), self.temperature)
+
+    @cached_property
+    def _quick_copy(self) -> Any:
+        assert self._key
+        return self._copy or make_copy(self._key, self.model, self.description)
 
     def uncalibrated(self, pixels: np.ndarray) -> np.ndarray:
         """Give the model's own probabilities, as `probabilities` gives calibrated ones."""
-        return self._model.predict(pixels, batch_size=BATCH, verbose=0)
+        return self.model.predict(pixels, batch_size=BATCH, verbose=0)
 
     def pixels(self, data: bytes) -> np.ndarray:
         """Decode and resize a photo's bytes as this model was trained on photos: uint8 [size, size, 3].
@@ -170,18 +202,20 @@ class Predictor:
     def _predict_files(
         self, files: Sequence[Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
     ) -> list[Prediction]:
-        pixels: dict[int, np.ndarray] = {}
-        errors: dict[int, str] = {}
-        for number, file in enumerate(files):
-            try:
-                pixels[number] = self.pixels(read_file(file))
-            except PhotoError as error:
-                errors[number] = str(error)
-        rows = iter(probabilities(np.stack(list(pixels.values()))) if pixels else ())
+        read = list(in_order(self._read, files, min(thread_count(), len(files))))
+        pixels = [photo for photo in read if isinstance(photo, np.ndarray)]
+        rows = iter(probabilities(np.stack(pixels)) if pixels else ())
         return [
-            Prediction(str(file), (), errors[number]) if number in errors else self._top(file, next(rows), top)
-            for number, file in enumerate(files)
+            Prediction(str(file), (), photo) if isinstance(photo, str) else self._top(file, next(rows), top)
+            for file, photo in zip(files, read, strict=True)
         ]
+
+    def _read(self, file: Path) -> np.ndarray | str:
+        """Give a photo's pixels, or why there are none."""
+        try:
+            return self.pixels(read_file(file))
+        except PhotoError as error:
+            return str(error)
 
     def _top(self, file: Path, probabilities: np.ndarray, count: int) -> Prediction:
         order = np.argsort(-probabilities, kind="stable")[:count]
@@ -191,6 +225,9 @@ class Predictor:
 def load(run: str | Path) -> Predictor:
     """Open a finished run, or a pretrained network as it is, for predictions.
 
+    The first prediction leaves a copy of the network in the cache folder, with which everything after it starts in a
+    fraction of a second.
+
     Args:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one; or the name of a
             backbone (`efficientnet_lite0`), which predicts ImageNet's classes.
@@ -199,7 +236,7 @@ def load(run: str | Path) -> Predictor:
         RunError: there is no finished run, or its files are damaged.
         BackboneError: the backbone's weights can't be had.
     """
-    return Predictor(run)
+    return Predictor(run, quick=True)
 
 
 def read_file(file: Path) -> bytes:

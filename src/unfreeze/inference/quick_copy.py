@@ -1,0 +1,116 @@
+"""A copy of a network in the cache folder that starts in a fraction of a second, because it needs no Keras.
+
+<cache>/engines/HASH/network.onnx   the copy: what `unfreeze export --format onnx` writes
+<cache>/engines/HASH/why_not.txt    in its place, where there can be none
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unfreeze import __version__, progress
+from unfreeze.data.cache_folder import ENGINES, cache_folder
+from unfreeze.files import file_sha256, replace_text, write_atomically
+from unfreeze.inference.description import Description
+from unfreeze.inference.sample import sample_pixels
+
+if TYPE_CHECKING:
+    import keras
+
+    from unfreeze.inference.onnx_network import OnnxNetwork
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability from Keras's with which a copy is used; rounding makes about 1e-6."""
+
+COMPARED = 4
+"""Photos on which a copy is compared with Keras before it is used."""
+
+
+def run_key(run: Path) -> str:
+    """Name all that a finished run's predictions depend on.
+
+    Raises:
+        OSError, ValueError, KeyError: a file of the run is missing or damaged.
+    """
+    temperature = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"]
+    files = [file_sha256(run / name) for name in ("model.keras", "classes.json", "config.yaml")]
+    return _key([*files, temperature])
+
+
+def backbone_key(name: str) -> str:
+    """Name all that the predictions of a pretrained network as it is depend on."""
+    return _key([name])
+
+
+def open_copy(key: str) -> "OnnxNetwork | None":
+    """Open the copy of this key, if it is there and can be used."""
+    file = _folder(key) / "network.onnx"
+    if not file.is_file():
+        return None
+    from unfreeze.inference.onnx_network import OnnxNetwork
+
+    try:
+        return OnnxNetwork(file)
+    except Exception:  # a damaged copy is no copy; it is made again
+        return None
+
+
+def make_copy(key: str, model: "keras.Model", description: Description) -> "OnnxNetwork | None":
+    """Make the copy of this key, and compare it with Keras; the first time that this fails, that is said.
+
+    Args:
+        key: of the network.
+        model: it gives uncalibrated probabilities.
+        description: of the network.
+
+    Returns:
+        The copy, or None where there can be none.
+    """
+    folder = _folder(key)
+    if (folder / "why_not.txt").exists():
+        return None
+    from unfreeze.inference.onnx_network import OnnxNetwork
+    from unfreeze.inference.write_export import write_onnx
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            progress.task("Preparing the network, once", 1),
+            write_atomically(folder / "network.onnx") as temporary,
+        ):
+            write_onnx(model, description, temporary)
+            network = OnnxNetwork(temporary)
+            _ensure_same(network, model, description)
+        return network
+    except Exception as error:  # exporters fail in too many ways to name
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        progress.say(f"Predictions come from Keras, which takes seconds to start, not from ONNX Runtime: {reason}")
+        with suppress(OSError):
+            replace_text(folder / "why_not.txt", reason)
+        return None
+
+
+def _ensure_same(network: "OnnxNetwork", model: "keras.Model", description: Description) -> None:
+    import keras
+
+    from unfreeze.evaluation.calibration import calibrate
+
+    pixels = sample_pixels(description.image_size, COMPARED)
+    own: Any = keras.ops.convert_to_numpy(model(pixels.astype(np.float32), training=False))
+    difference = float(np.abs(network.probabilities(pixels) - calibrate(own, description.temperature)).max())
+    if not difference <= TOLERANCE:
+        raise ValueError(f"its probabilities differ from Keras's by {difference:.2g}")
+
+
+def _key(content: list[object]) -> str:
+    versions = [__version__, importlib.metadata.version("keras")]
+    return hashlib.sha256(json.dumps([*content, *versions]).encode()).hexdigest()[:32]
+
+
+def _folder(key: str) -> Path:
+    return cache_folder() / ENGINES / key
