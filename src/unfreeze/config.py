@@ -29,9 +29,11 @@ class Section(BaseModel):
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**6)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+"""Names a folder too, so it must not lead anywhere else."""
 
 
 class Augmentation(Section):
@@ -187,11 +189,11 @@ class Recipe(Settings):
         references: name -> what others got on photos of the same kind, to be compared with.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    name: FolderName
     data: DataSettings = DataSettings()
     split_seeds: tuple[Seed, ...] = (0,)
     references: dict[str, Reference] = {}
-    experiments: Annotated[dict[str, ExperimentSettings], Field(min_length=1)]
+    experiments: Annotated[dict[FolderName, ExperimentSettings], Field(min_length=1)]
 
 
 class Experiment(Section):

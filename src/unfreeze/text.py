@@ -18,3 +18,10 @@ def listed(title: str, lines: Sequence[str]) -> list[str]:
 def preformatted(text: str) -> str:
     """Give text as HTML that keeps its lines and columns."""
     return f"<pre>{html.escape(text)}</pre>"
+
+
+def in_a_line(text: str, longest: int = 500) -> str:
+    """Bring text of unknown origin into one line that a terminal can show: white space joined, the rest escaped."""
+    line = " ".join(text[: 10 * longest].split())
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    return line if len(line) <= longest else f"{line[:longest]}…"

@@ -1,8 +1,7 @@
 """What is wrong with a recipe, in words: every mistake with its place, what came and what is allowed."""
 
 import difflib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,33 @@ from pydantic import BaseModel
 from unfreeze import config
 from unfreeze.config import AsIs, Blocks, ExperimentSettings, PhotoSettings, Recipe
 from unfreeze.models.imagenet import find_imagenet_classes, imagenet_classes
+from unfreeze.text import in_a_line
+
+MISTAKES = 30
+LETTERS = 600
+"""Mistakes that are named, at most, and letters of each."""
 
 
-def described(errors: Iterable[Any]) -> list[str]:
-    """Put validation errors in words: where, what came, what is allowed; one mistake a place."""
+def in_lines(mistakes: Sequence[str]) -> str:
+    """Count mistakes and list them, one a line."""
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    lines = [f"  - {in_a_line(mistake, LETTERS)}" for mistake in mistakes[:MISTAKES]]
+    more = [f"  and {len(mistakes) - MISTAKES:,} more"] if len(mistakes) > MISTAKES else []
+    return "\n".join([f"{count}:", *lines, *more])
+
+
+def described(errors: Iterable[Any], raw: Any) -> list[str]:
+    """Put validation errors in words: where, what came, what is allowed; one mistake a place.
+
+    Args:
+        errors: as pydantic gives them.
+        raw: the data that they were found in.
+    """
     found: dict[str, list[str]] = {}
     came: dict[str, Any] = {}
     for error in errors:
         steps = [str(step) for step in error["loc"]]
-        # Branches of a union stand in the location as type names; only keys and positions are the user's.
-        place = ".".join(step for step in steps if not re.search(r"[A-Z\[]|^(int|str|float|constrained-.*)$", step))
+        place = ".".join(_keys_alone(error, raw))
         came[place] = error["input"]
         found.setdefault(place, []).append(_wanted(error, steps))
     # Where one branch of a union fits so well that the mistake lies inside, the others need not be named.
@@ -32,8 +48,27 @@ def described(errors: Iterable[Any]) -> list[str]:
         expected = [text.removeprefix("expected ") for text in wanted if text.startswith("expected ")]
         mistakes += [f"{place}: {text}" for text in wanted if not text.startswith("expected ")]
         if expected:
-            mistakes.append(f"{place}: expected {' or '.join(expected)}, got {came[place]!r:.80}")
+            mistakes.append(f"{place}: expected {' or '.join(expected)}, got {_shown(came[place])}")
     return mistakes
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # Python writes out no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _keys_alone(error: Any, raw: Any) -> list[str]:
+    """Give an error's location without the branches of unions, which stand in it as the names of types."""
+    keys, here = [], raw
+    for number, step in enumerate(error["loc"]):
+        is_missing_key = error["type"] == "missing" and number == len(error["loc"]) - 1
+        is_key = step in here if isinstance(here, Mapping) else isinstance(step, int)
+        if is_key or is_missing_key:
+            keys.append(str(step))
+            here = here[step] if is_key and isinstance(here, Mapping | list | tuple) else None
+    return keys
 
 
 def parent_mistakes(experiments: Any) -> list[str]:
@@ -48,19 +83,27 @@ def parent_mistakes(experiments: Any) -> list[str]:
     mistakes = []
     for name, (parent, at, checkpoint) in parents.items():
         place = f"experiments.{name}.from"
-        if parent not in experiments and not Path(parent, "config.yaml").is_file():
+        if parent not in experiments and not _is_run(parent):
             mistakes.append(
                 f"{place}: there is no experiment `{parent}`{_hint(parent, experiments)}; "
                 f"there are {', '.join(map(str, experiments))}"
             )
         if at and checkpoint not in ("best", "last"):
             mistakes.append(f"{place}: `@{checkpoint}` is no checkpoint; allowed are @best and @last")
-        seen = [name]
-        while seen[-1] in parents and parents[seen[-1]][0] not in seen:
-            seen.append(parents[seen[-1]][0])
-        if seen[-1] in parents and parents[seen[-1]][0] == name:
-            mistakes.append(f"{place}: goes round in a circle: {' from '.join([*seen, name])}")
+        line = {name: None}  # ancestors in turn
+        while parent in parents and parent not in line:
+            line[parent] = None
+            parent = parents[parent][0]
+        if parent == name:
+            mistakes.append(f"{place}: goes round in a circle: {' from '.join([*line, name])}")
     return mistakes
+
+
+def _is_run(path: str) -> bool:
+    try:
+        return Path(path, "config.yaml").is_file()
+    except (OSError, ValueError):  # no path at all, such as one of 10,000 letters
+        return False
 
 
 def as_is_mistakes(experiments: Any) -> list[str]:
@@ -116,6 +159,8 @@ def _wanted(error: Any, steps: list[str]) -> str:
         case "extra_forbidden":
             allowed = _keys(_section_at(steps))
             return f"unknown key{_hint(steps[-1], allowed)}; allowed are {', '.join(allowed)}"
+        case "string_pattern_mismatch":
+            return "expected a name of letters, digits, `_`, `.` and `-` that begins with a letter or digit"
         case "missing":
             return "is missing"
         case "value_error":

@@ -1,7 +1,6 @@
 """From a recipe's text to its experiments, in the order in which they run; all mistakes are named at once."""
 
 import importlib.resources
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,8 @@ from unfreeze.config import AnyExperiment, AsIs, Experiment, ExperimentSettings,
 from unfreeze.data.sources import NAMED
 from unfreeze.errors import RecipeError
 from unfreeze.files import replace_text
-from unfreeze.series.mistakes import as_is_mistakes, described, parent_mistakes
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, taught that `1e-3` is a number and that a key must not stand twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key in {key for key in keys if keys.count(key) > 1}:
-            raise yaml.constructor.ConstructorError(None, None, f"the key `{key}` stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+from unfreeze.series.mistakes import as_is_mistakes, described, in_lines, parent_mistakes
+from unfreeze.series.recipe_text import parse_yaml
 
 
 def shipped_recipes() -> list[str]:
@@ -49,7 +34,7 @@ def read_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: no such recipe, or mistakes in it (all are listed).
     """
     text, where = _recipe_text(recipe)
-    raw = _parse(text, where)
+    raw = parse_yaml(text, where)
     if not isinstance(raw, dict):
         raise RecipeError(f"{where} is not a recipe: it must be a mapping with the keys name, data, experiments.")
     for override in overrides:
@@ -91,11 +76,10 @@ def check_recipe(raw: Mapping[str, Any], where: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        mistakes += described(error.errors())
+        mistakes += described(error.errors(), raw)
     mistakes += parent_mistakes(raw.get("experiments")) + as_is_mistakes(raw.get("experiments"))
     if mistakes or recipe is None:
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise RecipeError(f"{where} has {count}:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
+        raise RecipeError(f"{where} has {in_lines(mistakes)}")
     return recipe
 
 
@@ -108,23 +92,27 @@ def resolve(recipe: Recipe) -> list[AnyExperiment]:
     """
     experiments = {name: _complete(name, recipe, own) for name, own in recipe.experiments.items()}
     ordered: dict[str, AnyExperiment] = {}
-
-    def add(experiment: AnyExperiment) -> None:
-        parent = experiments.get(parent_name(experiment) or "")
-        if parent is not None:
-            add(parent)
-            for key in ("backbone", "image_size", "resize"):
-                mine, theirs = getattr(experiment, key), getattr(parent, key)
-                if mine != theirs:
-                    raise RecipeError(
-                        f"experiments.{experiment.name} starts from {parent.name}, so both need the same {key}; "
-                        f"they have {mine} and {theirs}. Set the same {key} for both, or leave `from` out."
-                    )
-        ordered.setdefault(experiment.name, experiment)
-
     for experiment in experiments.values():
-        add(experiment)
+        line = [experiment]  # back to the first ancestor; no recursion, for there may be thousands
+        while parent := experiments.get(parent_name(line[-1]) or ""):
+            _ensure_fitting(line[-1], parent)
+            if parent.name in ordered:
+                break
+            line.append(parent)
+        for each in reversed(line):
+            ordered.setdefault(each.name, each)
     return list(ordered.values())
+
+
+def _ensure_fitting(child: AnyExperiment, parent: AnyExperiment) -> None:
+    """Refuse a parent whose weights the child can't start from."""
+    for key in ("backbone", "image_size", "resize"):
+        mine, theirs = getattr(child, key), getattr(parent, key)
+        if mine != theirs:
+            raise RecipeError(
+                f"experiments.{child.name} starts from {parent.name}, so both need the same {key}; "
+                f"they have {mine} and {theirs}. Set the same {key} for both, or leave `from` out."
+            )
 
 
 def parent_name(experiment: AnyExperiment) -> str | None:
@@ -227,13 +215,6 @@ def _recipe_text(recipe: str | Path) -> tuple[str, str]:
     )
 
 
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RecipeError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-
-
 def _apply(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
@@ -243,4 +224,4 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     for step in path:
         inner = target.get(step)
         target[step] = target = inner if isinstance(inner, dict) else {}
-    target[last] = _parse(text, f"--set {override}")
+    target[last] = parse_yaml(text, f"--set {override}")
