@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unfreeze.data.test_reads import (
     FINAL,
+    SPLIT,
     VALIDATION,
     TestRead,
     misgivings,
@@ -51,6 +52,9 @@ def test_one_final_read_speaks_against_nothing() -> None:
 def test_what_speaks_against_the_figures() -> None:
     final = TestRead("", f"{FINAL}demo", ("a", "b"), 10)
     later = TestRead("", f"{FINAL}demo", ("b", "c"), 10)
+    other_split = TestRead("", f"{FINAL}demo{SPLIT}3", ("d", "e"), 10)
+    assert misgivings([final, other_split]) == []
+    assert misgivings([final, other_split, other_split])[0].startswith("2 runs were tested after")
     shown = TestRead("", "unfreeze show", ("a",), 1)
     (said,) = misgivings([final, later])
     assert said.startswith("2 runs were tested after the test figures of others were known.")

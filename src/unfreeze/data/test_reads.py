@@ -9,6 +9,9 @@ from pathlib import Path
 FINAL = "final figures of "
 """Begins the reason of the read that gives results their test figures."""
 
+SPLIT = " on split "
+"""Stands before the split seed at the end of such a reason, where that is not 0."""
+
 VALIDATION = "validation, to choose the best epoch"
 """The reason where a recipe says `validation: test`."""
 
@@ -30,6 +33,11 @@ class TestRead:
     why: str
     runs: tuple[str, ...]
     photos: int
+
+    @property
+    def split(self) -> str:
+        """Which split's photos were read for final figures."""
+        return self.why.rpartition(SPLIT)[2] if SPLIT in self.why else "0"
 
     @property
     def is_final(self) -> bool:
@@ -74,11 +82,17 @@ def _parsed(line: str) -> TestRead:
 
 
 def misgivings(reads: Sequence[TestRead]) -> list[str]:
-    """Say what in the record speaks against the test figures, a sentence each."""
+    """Say what in the record speaks against the test figures, a sentence each.
+
+    The splits of one call are read in turn, each once, after all of them were trained on.
+    """
     said = []
     if any(read.why == VALIDATION for read in reads):
         said.append("The best epochs were chosen on the test photos, so every test figure is too good.")
-    later = {run for read in [read for read in reads if read.is_final][1:] for run in read.runs}
+    later, seen = set[str](), set[str]()
+    for read in [read for read in reads if read.is_final]:
+        later |= set(read.runs) if read.split in seen else set()
+        seen.add(read.split)
     if later:
         said.append(
             f"{len(later)} runs were tested after the test figures of others were known. If those figures led to what "

@@ -8,7 +8,7 @@ from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
-from unfreeze.data.test_reads import FINAL, VALIDATION, record_test_read
+from unfreeze.data.test_reads import FINAL, SPLIT, VALIDATION, record_test_read
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.files import file_sha256
@@ -112,8 +112,10 @@ def run(
     if not runs:
         raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
     for photos in splits:
-        of_split = [run for run in runs if run.split_seed == photos.splits.split_seed]
-        changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, f"{FINAL}{recipe.name}"))
+        split_seed = photos.splits.split_seed
+        of_split = [run for run in runs if run.split_seed == split_seed]
+        why = f"{FINAL}{recipe.name}{f'{SPLIT}{split_seed}' if split_seed else ''}"
+        changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, why))
     write_results(folder, describe(splits[0]), left_out)
     if trained and (changed or not folder.photo_checks.exists()):
         check_photos(folder, splits[0], trained, frozen)
