@@ -24,6 +24,7 @@ def normalized():
     def normalize(name):
         backbone = network(name)
         changed.append((backbone, backbone.get_weights()))
+        backbone.trainable = True  # another test may have frozen it, and frozen statistics stay as they are
         norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
         momentum = [layer.momentum for layer in norms]
         for layer in norms:
