@@ -1,7 +1,7 @@
 """What the pretrained network's features say of the photos themselves: kept in `OUT/photo_checks.json`."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
 
 from unfreeze.config import Experiment
 from unfreeze.data.catalog import Photo
@@ -10,6 +10,7 @@ from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import reused_classifier
+from unfreeze.report.photo_checks import Checked, NearDuplicate, PhotoChecks, SuspiciousLabel
 from unfreeze.series.division import Division
 from unfreeze.series.folders import SeriesFolder, write_json
 from unfreeze.series.photos import SeriesPhotos
@@ -41,24 +42,24 @@ def check_photos(
         photo, split = used[number]
         return {"path": photo.path, "split": split, "label": photo.label}
 
-    content: dict[str, Any] = {
-        "backbone": experiment.backbone,
-        "photos": len(used),
-        "near_duplicates": [
-            {"photos": [described(pair.first), described(pair.second)], "similarity": pair.similarity}
+    checks = PhotoChecks(
+        backbone=experiment.backbone,
+        photos=len(used),
+        near_duplicates=tuple(
+            NearDuplicate((Checked(**described(pair.first)), Checked(**described(pair.second))), pair.similarity)
             for pair in near_duplicates(features.take, labels, [split for _, split in used])
-        ],
-        "suspicious_labels": [
-            {
+        ),
+        suspicious_labels=tuple(
+            SuspiciousLabel(
                 **described(found.photo),
-                "probability": found.probability,
-                "looks_like": photos.classes[found.looks_like],
-                "sure": found.sure,
-            }
+                probability=found.probability,
+                looks_like=photos.classes[found.looks_like],
+                sure=found.sure,
+            )
             for found in suspicious_labels(features.take, labels)
-        ],
-    }
-    write_json(folder.photo_checks, content)
+        ),
+    )
+    write_json(folder.photo_checks, asdict(checks))
 
 
 def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:
