@@ -20,6 +20,11 @@ def preformatted(text: str) -> str:
     return f"<pre>{html.escape(text)}</pre>"
 
 
+def error_in_a_line(error: Exception, longest: int = 200) -> str:
+    """Say what kind of error came from somebody else's code, and the first so many letters of what it said."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:longest]}"
+
+
 def in_a_line(text: str, longest: int = 500) -> str:
     """Bring text of unknown origin into one line that a terminal can show: white space joined, the rest escaped."""
     line = " ".join(text[: 10 * longest].split())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 BINS = 15
 """Equally wide ranges of the largest probability, (0, 1/15] to (14/15, 1]; as many as Guo et al. take."""
 
-_LEAST = float(np.finfo(np.float32).tiny)
+LEAST = float(np.finfo(np.float32).tiny)
 """Stands for a probability of zero, which has no logarithm."""
 
 _LOG_RANGE = (-3.0, 3.0)
@@ -131,4 +131,4 @@ def brier_score(labels: NDArray[np.integer], probabilities: NDArray[np.floating]
 
 
 def _logarithms(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.log(probabilities.astype(np.float64).clip(_LEAST))
+    return np.log(probabilities.astype(np.float64).clip(LEAST))

@@ -151,8 +151,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
         gc.unfreeze()
 
 
-def verdict(ci95: tuple[float, float], p_holm: float) -> Verdict:
-    """Judge a difference by its interval and corrected p-value: both must be clear."""
+def verdict(ci95: tuple[float, float], p_holm: float = 0.0) -> Verdict:
+    """Judge a difference by its interval and, where there is one, its corrected p-value: both must be clear."""
     low, high = ci95
     if p_holm >= SIGNIFICANCE or low <= 0 <= high:
         return "within noise"

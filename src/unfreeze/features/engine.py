@@ -26,6 +26,7 @@ from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
+from unfreeze.text import error_in_a_line
 
 TOLERANCE = 1e-3
 """Largest difference from Keras, relative to the largest number, that passes for rounding. Summing in another order
@@ -138,7 +139,7 @@ class Engine:
         try:
             export_onnx(self.model, file)
         except Exception as error:  # exporters fail in too many ways to name
-            return _in_a_line(error)
+            return error_in_a_line(error)
         return self._open(file, sample, wanted)
 
     def _open(self, file: Path, sample: np.ndarray, wanted: np.ndarray) -> str | None:
@@ -150,7 +151,7 @@ class Engine:
             self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
             return _difference(self._run_onnx(sample), wanted)
         except Exception as error:  # nor has ONNX Runtime a common class for its errors
-            return _in_a_line(error)
+            return error_in_a_line(error)
 
     def _fastest(self, sample: np.ndarray) -> Choice:
         """Try the sizes of a batch, as many calls at a time as there are processors."""
@@ -228,10 +229,6 @@ def _difference(given: np.ndarray, wanted: np.ndarray) -> str | None:
     if np.isfinite(largest) and largest <= TOLERANCE:
         return None
     return f"its output differs from Keras's by {largest:.2g} of the largest number, more than rounding"
-
-
-def _in_a_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _inference_settings(config: Any) -> Any:

@@ -3,10 +3,8 @@
 from typing import Any
 
 import keras
-import numpy as np
 
-LEAST = float(np.finfo(np.float32).tiny)
-"""Stands for a probability of zero, which has no logarithm."""
+from unfreeze.evaluation.calibration import LEAST
 
 
 def calibrated_model(model: keras.Model, temperature: float, dtype: str = "float32") -> keras.Model:

@@ -15,7 +15,7 @@ from unfreeze.inference.export_formats import SUFFIXES, ensure_fitting
 from unfreeze.inference.known_answers import known_answers
 from unfreeze.inference.own_photos import own_photos
 from unfreeze.inference.predictor import Predictor
-from unfreeze.text import preformatted
+from unfreeze.text import error_in_a_line, preformatted
 
 TOLERANCE = 1e-3
 """Largest difference of a probability from the run's own with which an export is kept; rounding makes about 1e-6."""
@@ -104,8 +104,7 @@ def _failures_explained(what: str, format: str) -> Iterator[None]:
     except OSError:
         raise  # a full disk is none of the exporter's failures
     except Exception as error:  # exporters and runtimes fail in too many ways to name
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise RunError(f"{what} ({reason}). {_remedy(format)}") from error
+        raise RunError(f"{what} ({error_in_a_line(error, 300)}). {_remedy(format)}") from error
 
 
 def _largest_difference(given: np.ndarray, wanted: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from unfreeze.data.cache_folder import ENGINES, cache_folder
 from unfreeze.files import file_sha256, replace_text, write_atomically
 from unfreeze.inference.description import Description
 from unfreeze.inference.sample import sample_pixels
+from unfreeze.text import error_in_a_line
 
 if TYPE_CHECKING:
     import keras
@@ -88,7 +89,7 @@ def make_copy(key: str, model: "keras.Model", description: Description) -> "Onnx
             _ensure_same(network, model, description)
         return network
     except Exception as error:  # exporters fail in too many ways to name
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = error_in_a_line(error)
         progress.say(f"Predictions come from Keras, which takes seconds to start, not from ONNX Runtime: {reason}")
         with suppress(OSError):
             replace_text(folder / "why_not.txt", reason)

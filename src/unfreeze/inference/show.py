@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
-from unfreeze.data.photos import decode
+from unfreeze.data.photos import decode, shrink
 from unfreeze.data.sources import open_source
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.inference.own_photos import SPLITS, OwnPhotos, ensure_split, own_photos
@@ -145,7 +144,7 @@ def _read(predictor: Predictor, candidates: Sequence[_Candidate], count: int) ->
             reason = f"{candidate.file} {error}"
             continue
         sha256 = hashlib.sha256(data).hexdigest()
-        drawn.append(_Drawn(candidate, _small(pixels), predictor.pixels(data), sha256))
+        drawn.append(_Drawn(candidate, shrink(pixels, LARGEST_SIDE), predictor.pixels(data), sha256))
         if len(drawn) == count:
             break
     if not drawn:
@@ -159,10 +158,3 @@ def _predict(predictor: Predictor, drawn: Sequence[_Drawn]) -> list[PredictedPho
         best, (path, label, *_) = int(row.argmax()), photo.candidate
         photos.append(PredictedPhoto(photo.pixels, label, predictor.classes[best], float(row[best]), path))
     return photos
-
-
-def _small(pixels: np.ndarray) -> np.ndarray:
-    scale = LARGEST_SIDE / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

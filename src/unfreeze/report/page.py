@@ -1,7 +1,6 @@
 """`report.html`: a whole series on one page that needs nothing beside it, made from saved results alone."""
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as package_files
@@ -25,7 +24,6 @@ from unfreeze.report.reliability import reliability_diagram
 from unfreeze.report.results import ExperimentResult
 from unfreeze.report.side_by_side import Comparison
 from unfreeze.report.story import reference_sentences
-from unfreeze.report.style import Picture
 from unfreeze.report.summary import Summary
 from unfreeze.report.table import coverage_note, pairs_note, validation_notes
 from unfreeze.report.thumbnails import thumbnails
@@ -109,7 +107,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         "shipped": shipped,
         "checks": checks,
         "thumbnails": thumbnails(out, _shown(shipped, checks), photos),
-        "efficiency": _drawn(label_efficiency(comparison)) if found else None,
+        "efficiency": label_efficiency(comparison).png() if found else None,
         "doublings": doublings(comparison),
         "counts": _counts(rows, results.dataset.classes),
         "left_out": [row.path for row in rows if row.split == "left_out"],
@@ -150,7 +148,7 @@ def _bars(comparison: Comparison) -> dict[str, Any]:
         low, high = map(place, summary.ci95)
         bars.append(Bar(summary, low, high, place(summary.accuracy.mean), singles))
     ticks = [float(share) for share in np.arange(start, 1 + step / 2, step)]
-    return {"experiments": bars, "ticks": [(share, place(share)) for share in ticks], "place": place}
+    return {"experiments": bars, "ticks": [(share, place(share)) for share in ticks]}
 
 
 def _shipped(out: Path, found: Answer) -> dict[str, Any]:
@@ -164,7 +162,7 @@ def _shipped(out: Path, found: Answer) -> dict[str, Any]:
         "metrics": metrics,
         "per_class": sorted(per_class, key=lambda pair: pair[1].f1 if pair[1].f1 is not None else -1),
         "confusion": picture_of(out, run, "confusion").read_bytes(),
-        "reliability": _drawn(reliability_diagram(predictions, run.temperature, run.name)),
+        "reliability": reliability_diagram(predictions, run.temperature, run.name).png(),
         "mistakes": most_confident_mistakes(predictions, GALLERY),
         "hits": least_confident_hits(predictions, GALLERY),
     }
@@ -216,12 +214,6 @@ def _tested(comparison: Comparison) -> list[Summary]:
 
 def _first(summary: Summary) -> ExperimentResult:
     return next((run for run in summary.runs if run.test), summary.runs[0])
-
-
-def _drawn(picture: Picture) -> bytes:
-    file = io.BytesIO()
-    picture.write_png(file)
-    return file.getvalue()
 
 
 def _img(png: bytes, alt: str) -> Markup:

@@ -10,7 +10,7 @@ import numpy as np
 from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.errors import RunError
 from unfreeze.evaluation.intervals import interval_of_difference, wilson_interval
-from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs, resampled_accuracies
+from unfreeze.evaluation.paired import Answers, Pair, Verdict, compare_pairs, resampled_accuracies, verdict
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.evaluation.repeated_splits import compare_over_splits
 from unfreeze.report.results import Published, Results
@@ -118,15 +118,15 @@ def _against(summary: Summary, name: str, published: Published) -> Reference:
     assert summary.ci95
     accuracy, photos = published.accuracy, published.photos
     own = wilson_interval(accuracy * photos, photos) if photos else (accuracy, accuracy)
-    low, high = interval_of_difference(summary.accuracy.mean, summary.ci95, accuracy, own)
+    difference = interval_of_difference(summary.accuracy.mean, summary.ci95, accuracy, own)
     return Reference(
         experiment=summary.name,
         reference=name,
         accuracy=accuracy,
         photos=photos,
         difference=summary.accuracy.mean - accuracy,
-        ci95=(low, high),
-        verdict="better" if low > 0 else "worse" if high < 0 else "within noise",
+        ci95=difference,
+        verdict=verdict(difference),
     )
 
 

@@ -80,10 +80,14 @@ class Picture(Figure):
         """Write it as PNG. `savefig` would lay it out twice."""
         self._canvas.print_png(file)
 
+    def png(self) -> bytes:
+        """Give it as the content of a PNG file."""
+        file = io.BytesIO()
+        self.write_png(file)
+        return file.getvalue()
+
     def _repr_png_(self) -> bytes:
-        png = io.BytesIO()
-        self.write_png(png)
-        return png.getvalue()
+        return self.png()
 
 
 def _wrapped(text: str, inches: float, size: float) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from unfreeze.data.photos import decode
+from unfreeze.data.photos import decode, shrink
 from unfreeze.errors import PhotoError
 from unfreeze.files import replace_bytes
 
@@ -37,12 +37,9 @@ def thumbnails(out: Path, paths: Iterable[str], files: Mapping[str, Path]) -> di
 
 def _make(photo: Path, thumbnail: Path) -> None:
     try:
-        pixels = decode(photo.read_bytes())
+        pixels = shrink(decode(photo.read_bytes()), SIDE)
     except (OSError, PhotoError):
         return  # the photo is gone; its path is shown all the same
-    scale = SIDE / max(pixels.shape[:2])
-    if scale < 1:
-        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     thumbnail.parent.mkdir(exist_ok=True)
     replace_bytes(thumbnail, data.tobytes())
