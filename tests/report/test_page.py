@@ -83,7 +83,7 @@ def test_everything_that_was_asked_for_is_there(series):
         "The 95% interval is",
         "within noise of frozen",
         "Is the difference real?",
-        "ImageNet's weights",
+        "efficientnet_lite0 pretrained weights",
         "none moved",
         "ffffffffffff",
         "Most confident mistakes",
@@ -213,3 +213,10 @@ def test_a_hundred_classes_stay_under_five_megabytes(make_series, tmp_path):
     rows = (tmp_path / "splits.csv").read_text().replace(",cat", ",class 000").replace(",dog", ",class 001")
     (tmp_path / "splits.csv").write_text(rows)
     page(tmp_path)
+
+
+def test_a_parent_in_another_folder_is_named(make_series, tmp_path):
+    make_series(Made("tuned", unfreeze=10, parent="elsewhere"), Made("frozen"))
+    text = page(tmp_path).text
+    assert "tuned from elsewhere, which stands elsewhere fine-tuning: last 10" in text
+    assert text.count("which stands elsewhere") == 1

@@ -80,6 +80,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         (max(each.support for each in metrics.per_class) / metrics.n for metrics in tested.values()), None
     )
     found = answer(comparison, largest_class)
+    tree = _tree(comparison, None)
     shipped, checks = _shipped(out, found) if found else None, read_photo_checks(out)
     return {
         "results": results,
@@ -97,7 +98,9 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         "references": reference_sentences(comparison),
         "pairs": comparison.pairs,
         "pairs_note": pairs_note(comparison),
-        "tree": _tree(comparison, None),
+        "tree": tree,
+        "pretrained": list(dict.fromkeys(summary.settings.backbone for summary, _ in tree)),
+        "adopted": [summary.name for summary, _ in tree if summary.settings.start_from],
         "freezing": [frozen_layers(out, summary) for summary in comparison.experiments if summary.settings.epochs],
         "curves": [
             (summary.name, picture_of(out, _first(summary), "curves").read_bytes())
