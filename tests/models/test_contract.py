@@ -7,6 +7,7 @@ from tests.contract import check_backbone
 from tests.networks import SIZE, network
 
 from unfreeze.models.backbones import backbone_names
+from unfreeze.models.unfreezing import freeze
 
 QUICK = ["convnexttiny", "efficientnet_lite0", "mobilenetv3small", "vgg16"]
 pytestmark = pytest.mark.usefixtures("quick")
@@ -24,8 +25,8 @@ def normalized():
     def normalize(name):
         backbone = network(name)
         changed.append((backbone, backbone.get_weights()))
-        backbone.trainable = True  # another test may have frozen it, and frozen statistics stay as they are
         norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        freeze(backbone, [layer.name for layer in norms])  # another test may have frozen them: they would stay as is
         momentum = [layer.momentum for layer in norms]
         for layer in norms:
             layer.momentum = 0.0

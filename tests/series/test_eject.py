@@ -1,5 +1,6 @@
 """The ejected script: plain, well-formed, and the same series as unfreeze's own."""
 
+import ast
 import json
 import os
 import re
@@ -139,7 +140,7 @@ def test_stages_and_settings_of_their_own(solar_cells, tmp_path):
                         {"epochs": 1},
                     ]
                 },
-                "a name that is so long that nothing with it can stand on one line": {
+                "a-name-that-is-so-long-that-nothing-with-it-can-stand-on-one-line": {
                     "backbone": "mobilenet",
                     "fraction": 0.125,
                     "data": {"image_size": 96, "batch_size": 4},
@@ -158,7 +159,7 @@ def test_stages_and_settings_of_their_own(solar_cells, tmp_path):
         "# from the layer block15_expand_conv on\n"
         "unfreeze_last(11, backbone)\n"
         'train("staged", model, learning_rate=0.0001, epochs=3, first_epoch=2)\n'
-        "backbone.trainable = True\n"
+        "unfreeze_last(len(backbone.layers), backbone)\n"
         'train("staged", model, learning_rate=0.0001, epochs=1, first_epoch=5)\n'
         "backbone.trainable = False\n"
         'train("staged", model, learning_rate=0.001, epochs=1, first_epoch=6)\n'
@@ -169,6 +170,18 @@ def test_stages_and_settings_of_their_own(solar_cells, tmp_path):
     assert 'validation_data=dataset("test", 1.0, image_size)' in text
     assert "The test photos also choose the best epoch" in text
     assert not list(tmp_path.glob("mobilenet*"))
+
+
+def test_the_script_unfreezes_more_than_before_and_less(ejected):
+    source = ast.parse(ejected.read_text(encoding="utf-8"))
+    (function,) = (part for part in source.body if isinstance(part, ast.FunctionDef) and part.name == "unfreeze_last")
+    names = {}
+    exec(ast.unparse(function), names)
+    backbone = keras.Sequential([keras.layers.Dense(1) for _ in range(4)])
+    backbone.trainable = False
+    for count in (1, 3, 2, 4):
+        names["unfreeze_last"](count, backbone)
+        assert [layer.trainable for layer in backbone.layers] == [False] * (4 - count) + [True] * count
 
 
 def test_without_validation_the_last_epoch_is_kept(solar_cells, recipe, tmp_path):

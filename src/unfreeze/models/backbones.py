@@ -140,7 +140,8 @@ def pretrained_backbone(name: str, image_size: int) -> keras.Model:
         image_size: side of the photos in pixels.
     """
     backbone, weights = _built_once(name, image_size, backbone_sha256(name))
-    backbone.trainable = True
+    for part in (backbone, *backbone.layers):  # TensorFlow takes no notice of the whole's, if it is True already
+        part.trainable = True
     backbone.set_weights(weights)
     return backbone
 

@@ -125,7 +125,7 @@ def _freezing(phase: Phase, backbone: keras.Model, is_first: bool) -> list[str]:
     if not unfrozen:
         return [] if is_first else ["backbone.trainable = False"]
     if len(unfrozen) == len(backbone.layers):
-        return ["backbone.trainable = True"]
+        return ["unfreeze_last(len(backbone.layers), backbone)"]
     named = [] if isinstance(phase.unfreeze, int) else [f"# from the layer {unfrozen[0]} on"]
     return [*named, f"unfreeze_last({len(unfrozen)}, backbone)"]
 
