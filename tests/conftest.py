@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from unfreeze.backend import load_keras
 
@@ -30,32 +31,46 @@ experiments:
 """
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this test run, for all of its processes."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache(shared: Path) -> Iterator[Path]:
     """Keep the tests' caches apart from the user's."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = shared / "cache"
+    folder.mkdir(exist_ok=True)
     os.environ["UNFREEZE_CACHE"] = str(folder)
     yield folder
     del os.environ["UNFREEZE_CACHE"]
 
 
 @pytest.fixture(scope="session")
-def solar_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def solar_cells(shared: Path) -> Path:
     """Eighty photos of ELPV in class folders: forty with the highest and forty with the lowest probability."""
+    folder = shared / "solar_cells"
+    with FileLock(shared / "solar_cells.lock"):
+        if not folder.exists():
+            _copy_solar_cells(folder)
+    return folder
+
+
+def _copy_solar_cells(folder: Path) -> None:
     spec = importlib.util.find_spec("elpv_dataset")
     assert spec is not None
     assert spec.origin is not None
     source = Path(spec.origin).parent / "data"
     with (source / "labels.csv").open(encoding="utf-8") as file:
         rows = [line.split() for line in file if line.strip()]
-    folder = tmp_path_factory.mktemp("photos") / "solar_cells"
     for label, wanted in (("defective", "1.0"), ("functional", "0.0")):
         (folder / label).mkdir(parents=True)
         chosen = [path for path, probability, _ in rows if float(probability) == float(wanted)][:40]
         assert len(chosen) == 40
         for path in chosen:
             shutil.copy(source / path, folder / label / Path(path).name)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +82,12 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def series(solar_cells: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def series(solar_cells: Path, recipe: Path, shared: Path) -> Path:
     """The folder of that series, run. Tests that change it copy it first."""
-    out = tmp_path_factory.mktemp("runs") / "small"
-    unfreeze.run(recipe, data=solar_cells, out=out)
+    out = shared / "small"
+    with FileLock(shared / "small.lock"):
+        if not (out / "report.html").exists():
+            unfreeze.run(recipe, data=solar_cells, out=out)
     return out
 
 

@@ -18,7 +18,8 @@ from unfreeze.models.backbones import build_backbone, default_image_size
 
 SIZE = 32
 SCALE, OFFSET = [1 / 255 / 0.2, 1 / 255 / 0.3, 1 / 255], [-2.0, -1.5, -1.0]
-KINDS = ["ResNet", "ViT", "DINOV2", pytest.param("SwinTransformer", marks=pytest.mark.slow)]
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("DINOV2", "SwinTransformer")]
+KINDS = ["ResNet", "ViT", *SLOW]
 pytestmark = pytest.mark.usefixtures("quick")
 
 

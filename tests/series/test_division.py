@@ -113,6 +113,7 @@ def test_the_reference_trains_the_whole_network_on_pixels(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_cached_and_reference_are_the_same_experiment(solar_cells, tmp_path):
     """Adam makes steps of the learning rate's size of rounding in tiny gradients, so that is small here."""
     recipe = tmp_path / "recipe.yaml"

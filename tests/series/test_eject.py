@@ -324,6 +324,7 @@ def trained_by_both(solar_cells, tmp_path_factory):
     return folder / "out", np.load(folder / "made.npz")
 
 
+@pytest.mark.slow
 def test_the_script_sees_the_same_photos(trained_by_both, cache):
     out, made = trained_by_both
     splits = rows(out / "splits.csv")
@@ -338,6 +339,7 @@ def test_the_script_sees_the_same_photos(trained_by_both, cache):
     assert difference.max() <= 2
 
 
+@pytest.mark.slow
 def test_the_script_trains_the_same(trained_by_both):
     out, made = trained_by_both
     run = out / "experiments" / "a" / "seed-0"

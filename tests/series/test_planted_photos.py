@@ -55,17 +55,20 @@ def test_the_report_shows_it(out):
 
 
 def test_nothing_is_looked_at_twice(out, monkeypatch):
-    monkeypatch.setattr("unfreeze.series.run.check_photos", lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr("unfreeze.series.photo_checks.near_duplicates", lambda *_: pytest.fail("looked again"))
     unfreeze.run(out / "recipe.yaml", out=out)
 
 
-def test_a_damaged_file_is_named(out):
-    text = (out / "photo_checks.json").read_text()
-    (out / "photo_checks.json").write_text("{}")
-    with pytest.raises(RunError, match=r"photo_checks\.json is damaged.*Delete it"):
-        unfreeze.compare(out)
-    (out / "photo_checks.json").unlink()
+def test_a_damaged_file_is_named_and_made_again(out):
+    file = out / "photo_checks.json"
+    text = file.read_text()
+    file.unlink()
     unfreeze.compare(out)
     assert "worth a second look" not in (out / "report.html").read_text()
-    unfreeze.run(out / "recipe.yaml", out=out)
-    assert (out / "photo_checks.json").read_text() == text
+    for damaged in ("{}", text.replace('"sha256": "', '"sha256": "0')):  # the second is of other photos
+        file.write_text(damaged)
+        if damaged == "{}":
+            with pytest.raises(RunError, match=r"photo_checks\.json is damaged.*unfreeze run"):
+                unfreeze.compare(out)
+        unfreeze.run(out / "recipe.yaml", out=out)
+        assert file.read_text() == text

@@ -135,6 +135,7 @@ def test_the_best_weights_are_those_of_the_model(series):
     assert weights_sha256(rebuilt) == weights_sha256(model)
 
 
+@pytest.mark.slow
 def test_the_reference_engine_can_be_evaluated_again_to_the_last_bit(solar_cells, cache, tmp_path):
     recipe = check_recipe(
         {

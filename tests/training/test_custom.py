@@ -89,6 +89,7 @@ def test_another_head_is_another_run(ran, solar_cells):
         unfreeze.run(folder / "custom.yaml", **call, **{**own, "head": lambda features: two_layers(features)})
 
 
+@pytest.mark.slow
 def test_a_run_with_another_head_can_be_started_from(ran, solar_cells):
     folder, _, _ = ran
     parent = folder / "out" / "experiments" / "last_10" / "seed-0"

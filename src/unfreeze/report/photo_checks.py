@@ -45,12 +45,14 @@ class PhotoChecks:
     Attributes:
         backbone: whose features were looked at.
         photos: how many were looked at.
+        sha256: of the network and of the photos with their labels and splits.
         near_duplicates: the most similar first.
         suspicious_labels: the least probable first.
     """
 
     backbone: str
     photos: int
+    sha256: str
     near_duplicates: tuple[NearDuplicate, ...]
     suspicious_labels: tuple[SuspiciousLabel, ...]
 
@@ -70,6 +72,5 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
         return pydantic.TypeAdapter(PhotoChecks).validate_json(file.read_bytes())
     except pydantic.ValidationError as error:
         raise RunError(
-            f"{file} is damaged: {error.error_count()} fields are missing or wrong. Delete it; `unfreeze run` writes "
-            "it again."
+            f"{file} is damaged: {error.error_count()} fields are missing or wrong. `unfreeze run` writes it again."
         ) from None

@@ -58,15 +58,15 @@ def eject(
     experiments = [each for each in with_parents(series, only) if not only or each.name in only]
     trained = [each for each in experiments if isinstance(each, Experiment)]
     _ensure_expressible(trained, [each.name for each in series])
-    check_layers(experiments)
+    networks = dict.fromkeys((each.backbone, each.image_size) for each in trained)
+    backbones = {each: build_backbone(*each, weights=None) for each in networks}
+    check_layers(trained, lambda *network: backbones[network])
     photos = open_photos(recipe.data, trained).dealt(recipe.split_seeds[0])
     ensure_usable(photos.catalog, photos.splits, allow_bad)
     _ensure_readable(photos.catalog.photos)
 
     script = Path(out) if out else Path(recipe.name, f"{recipe.name}.py")
     validation = "test" if photos.splits.validate_on_test else "val" if photos.splits.val else None
-    networks = dict.fromkeys((each.backbone, each.image_size) for each in trained)
-    backbones = {each: build_backbone(*each, weights=None) for each in networks}
     notes = [*_setting_notes(trained, validation), *_photo_notes(photos.catalog.photos)]
     root = photos.source.root.resolve()
     text = plain_keras_script(recipe.name, script.name, root, experiments, validation, backbones, notes)

@@ -1,16 +1,21 @@
 """What the pretrained network's features say of the photos themselves: kept in `OUT/photo_checks.json`."""
 
+import hashlib
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from unfreeze.config import Experiment
 from unfreeze.data.catalog import Photo
+from unfreeze.errors import RunError
 from unfreeze.evaluation.photo_checks import near_duplicates, suspicious_labels
 from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
+from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import reused_classifier
-from unfreeze.report.photo_checks import Checked, NearDuplicate, PhotoChecks, SuspiciousLabel
+from unfreeze.report.photo_checks import Checked, NearDuplicate, PhotoChecks, SuspiciousLabel, read_photo_checks
 from unfreeze.series.division import Division
 from unfreeze.series.folders import SeriesFolder, write_json
 from unfreeze.series.photos import SeriesPhotos
@@ -22,6 +27,7 @@ def check_photos(
     """Look for near-duplicates across splits and for suspicious labels among the photos that a series uses.
 
     Features that are not in the cache are computed: those of training photos that were only seen in augmented views.
+    Where the same was looked at before, nothing is done.
 
     Args:
         folder: of the series.
@@ -30,6 +36,10 @@ def check_photos(
         frozen: engines and cache.
     """
     used = _used(photos, max(experiment.fraction for experiment in series))
+    looked_at = _sha256(series[0], used)
+    with suppress(RunError):  # a damaged file is written again
+        if (there := read_photo_checks(folder.path)) and there.sha256 == looked_at:
+            return
     experiment = series[0].model_copy(update={"augment": False, "engine": "cached"})
     classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
     pixels = photos.pixels([photo for photo, _ in used], experiment)
@@ -45,6 +55,7 @@ def check_photos(
     checks = PhotoChecks(
         backbone=experiment.backbone,
         photos=len(used),
+        sha256=looked_at,
         near_duplicates=tuple(
             NearDuplicate((Checked(**described(pair.first)), Checked(**described(pair.second))), pair.similarity)
             for pair in near_duplicates(features.take, labels, [split for _, split in used])
@@ -68,3 +79,10 @@ def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:
     if not photos.splits.validate_on_test:
         splits["val"] = photos.splits.val
     return [(photo, split) for split, of_split in splits.items() for photo in of_split]
+
+
+def _sha256(experiment: Experiment, used: Sequence[tuple[Photo, str]]) -> str:
+    """Name what is looked at: the network, how photos reach it, the photos with their labels and splits."""
+    network = experiment.backbone, backbone_sha256(experiment.backbone), experiment.image_size, experiment.resize
+    photos = [(photo.path, photo.sha256, photo.label, split) for photo, split in used]
+    return hashlib.sha256(json.dumps([network, photos]).encode()).hexdigest()

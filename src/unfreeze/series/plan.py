@@ -1,8 +1,7 @@
 """What a series will do, before anything runs: the graph, the frozen and unfrozen layers, photos, disk and time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbones import build_backbone, build_imagenet_classifier, pretrained_backbone
+from unfreeze.models.backbones import build_imagenet_classifier, pretrained_backbone
 from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
@@ -117,8 +116,14 @@ def _together(plans: Sequence[PlannedExperiment]) -> PlannedExperiment:
     return replace(plans[0], **sums, seconds=round(sum(plan.seconds for plan in plans), 1))
 
 
-def check_layers(experiments: Sequence[AnyExperiment]) -> None:
+def check_layers(
+    experiments: Sequence[AnyExperiment], build: Callable[[str, int], keras.Model] = pretrained_backbone
+) -> None:
     """Make sure that every layer, block and number that `unfreeze` names is there.
+
+    Args:
+        experiments: complete.
+        build: gives the backbone of a name for photos of a size; weights don't matter, but training wants them next.
 
     Raises:
         LayerError: naming all that are not.
@@ -129,17 +134,11 @@ def check_layers(experiments: Sequence[AnyExperiment]) -> None:
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(_untrained(experiment.backbone, experiment.image_size), phase.unfreeze)
+                unfrozen_layers(build(experiment.backbone, experiment.image_size), phase.unfreeze)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
-
-
-@cache
-def _untrained(backbone: str, image_size: int) -> keras.Model:
-    """Build a backbone for its layers' names alone: no weights are read."""
-    return build_backbone(backbone, image_size, weights=None)
 
 
 def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:

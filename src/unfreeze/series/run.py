@@ -117,7 +117,7 @@ def run(
         why = f"{FINAL}{recipe.name}{f'{SPLIT}{split_seed}' if split_seed else ''}"
         changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, why))
     write_results(folder, describe(splits[0]), left_out)
-    if trained and (changed or not folder.photo_checks.exists()):
+    if trained:
         check_photos(folder, splits[0], trained, frozen)
     save_pictures(folder.path, changed)
     results = load_results(folder.path)
