@@ -66,12 +66,17 @@ Unfreeze = Annotated[int, Field(ge=0)] | str | Blocks
 """The last N layers; from the block or layer of this name on (or `all`); the last N blocks."""
 
 
+Solver = Literal["adam", "lbfgs"]
+"""How weights are found: step by step, batch by batch, or, for the head alone, as a logistic regression."""
+
+
 class Phase(Section):
-    """Some epochs with one set of unfrozen layers and one learning rate."""
+    """Some epochs with one set of unfrozen layers, one solver and one learning rate."""
 
     unfreeze: Unfreeze = 0
     epochs: Count = 5
     learning_rate: LearningRate | None = None
+    solver: Solver = "adam"
 
 
 Resize = Literal["squash", "crop", "pad"]
@@ -116,7 +121,9 @@ class Settings(Section):
         unfreeze: which of the backbone's layers are trained with the head; 0 is feature extraction.
         epochs: passes over the training photos.
         learning_rate: of Adam (default: 1e-3 with a frozen backbone, 1e-4 otherwise).
-        phases: several stages in turn, in place of `unfreeze`, `epochs` and `learning_rate`.
+        solver: `adam`, or for a frozen backbone `lbfgs`, which fits the head to the photos as they are, not augmented;
+            each epoch is a whole fit with less weight decay than the one before: 0.1, 0.03, 0.01, 0.003, 0.001.
+        phases: several stages in turn, in place of `unfreeze`, `epochs`, `learning_rate` and `solver`.
         seeds: each experiment runs once with each; a seed draws the head's first weights and the photos' order.
         view_seed: draws the augmented views, which all seeds and experiments share.
         engine: `cached` runs frozen layers once a photo and view; `reference` trains the whole model with plain
@@ -130,6 +137,7 @@ class Settings(Section):
     unfreeze: Unfreeze = 0
     epochs: Count = 5
     learning_rate: LearningRate | None = None
+    solver: Solver = "adam"
     phases: tuple[Phase, ...] | None = None
     seeds: tuple[Seed, ...] = (0,)
     view_seed: Seed = 0
@@ -201,7 +209,7 @@ class Experiment(Section):
 
     Attributes:
         start_from: the parent's name, `NAME` or `NAME@last`, or a path to a finished run; None for ImageNet.
-        phases: at least one; `unfreeze`, `epochs` and `learning_rate` live only here.
+        phases: at least one; `unfreeze`, `epochs`, `learning_rate` and `solver` live only here.
     """
 
     name: str
@@ -227,6 +235,10 @@ class Experiment(Section):
     def epochs(self) -> int:
         """Epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)
+
+    def in_phase(self, phase: Phase) -> "Experiment":
+        """Give the settings by which a phase sees its training photos: L-BFGS takes them as they are."""
+        return self.model_copy(update={"augment": False}) if phase.solver == "lbfgs" else self
 
     @property
     def views(self) -> int:
@@ -269,5 +281,5 @@ TRAIN_NAME = "model"
 """What `unfreeze train` calls its experiment where no name is given."""
 
 TRAIN_AUGMENT = Augmentation(flip="horizontal", rotation=0.03, zoom=0.1)
-TRAIN_PHASES = (Phase(unfreeze=0, epochs=5), Phase(unfreeze=10, epochs=5))
+TRAIN_PHASES = (Phase(solver="lbfgs", epochs=5), Phase(unfreeze=10, epochs=5))
 """What `unfreeze train` does without flags: the head alone until it points the right way, then the last layers."""

@@ -53,6 +53,8 @@ def test_each_epoch_has_its_own_view_of_each_photo(store: RowStore, pixels: np.n
     for epoch in range(7):
         expected = [make_view(pixels[i], AUGMENT, SIZE, 7, HASHES[i], epoch % 3) for i in indices]
         np.testing.assert_array_equal(photos.take(indices, epoch), expected)
+    assert photos.seen == [0, 1, 2]
+    assert Pixels(store, PHOTOS, AUGMENT, 7, 3, range(4, 6)).seen == [1, 2]
     assert np.abs(photos.take(indices, 0).astype(int) - photos.take(indices, 1)).max() > 50
     np.testing.assert_array_equal(store.read([HASHES[1]])[0], pixels[1])  # the store itself stays as it was
 

@@ -20,6 +20,10 @@ class Pixels:
         augment: how views differ, or None for the photos as they are.
         view_seed: draws the views.
         views: how many there are; epoch e sees view e modulo this number.
+        epochs: those that will be asked for (default: as many as there are views).
+
+    Attributes:
+        seen: numbers of the views that these epochs see.
     """
 
     def __init__(
@@ -29,11 +33,13 @@ class Pixels:
         augment: Augmentation | None = None,
         view_seed: int = 0,
         views: int = 1,
+        epochs: range | None = None,
     ):
         self._store, self._augment, self._view_seed = store, augment, view_seed
         self._hashes = [photo.sha256 for photo in photos]
         self._places = store.locate(self._hashes)
         self.views = views if augment else 1
+        self.seen: Sequence[int] = sorted({epoch % self.views for epoch in epochs or range(self.views)})
         self.name = store.folder.name
 
     def __len__(self) -> int:

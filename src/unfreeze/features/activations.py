@@ -50,7 +50,7 @@ class Forecast:
 
 
 class Activations:
-    """Photos as the last stage of a chain gives them, in the views of `pixels`.
+    """Photos as the last stage of a chain gives them, in the views of `pixels` that are seen.
 
     Args:
         pixels: photos and views that the chain starts from.
@@ -81,7 +81,7 @@ class Activations:
         """
         self._open()
         from_pixels = from_disk = added = 0
-        for view in range(self._pixels.views):
+        for view in self._pixels.seen:
             for key in self._pixels.keys(view):
                 names = [f"{store.folder.name}/{key}" for store in self._stores]
                 there = [key in store or name in expected for store, name in zip(self._stores, names, strict=True)]
@@ -107,8 +107,7 @@ class Activations:
             self._prepare()  # compares with Keras, and may choose another engine than last time
             self._open()
             self._fill()
-        views = range(self._pixels.views)
-        self._places = [self._stores[-1].locate(self._pixels.keys(view)) for view in views]
+        self._places = {view: self._stores[-1].locate(self._pixels.keys(view)) for view in self._pixels.seen}
         return self
 
     def _fill(self) -> None:
@@ -149,7 +148,7 @@ class Activations:
     def _missing(self) -> Iterator[tuple[int, np.ndarray]]:
         """Give view and photos of everything that the last stage has no row for, in chunks."""
         size = max([CHUNK, *(engine.choice.batch for engine in self._stages if engine.choice)])
-        for view in range(self._pixels.views):
+        for view in self._pixels.seen:
             keys = self._pixels.keys(view)
             absent = set(self._stores[-1].missing(keys))
             indices = np.array([index for index, key in enumerate(keys) if key in absent], np.int64)

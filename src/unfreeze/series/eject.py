@@ -93,6 +93,11 @@ def _ensure_expressible(experiments: Sequence[Experiment], names: Sequence[str])
                 f"experiments.{experiment.name} starts from the run {experiment.start_from}, which a script can't "
                 "train. Put that experiment into the recipe, and its name after `from`."
             )
+        if any(phase.solver != "adam" for phase in experiment.phases):
+            raise RecipeError(
+                f"experiments.{experiment.name}: a script can't be written for `solver: lbfgs`. Leave that experiment "
+                "out with --only, or take `solver: adam`."
+            )
         if experiment.resize != "squash":
             raise RecipeError(
                 f"experiments.{experiment.name}: a script can't be written for `resize: {experiment.resize}`; allowed "

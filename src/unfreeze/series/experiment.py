@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from unfreeze.series.photos import SeriesPhotos, describe
 from unfreeze.training.batches import Batches
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
+from unfreeze.training.linear_probe import fit_head
 from unfreeze.training.phase import train_phase
 from unfreeze.training.tensorboard import TensorBoardEvents
 
@@ -61,7 +63,7 @@ def train_experiment(
     # The photos: a fraction of the training photos, each epoch in its own view, and the validation photos
     with clock("data"):
         train, val = photos.splits.train(experiment.fraction), photos.splits.val
-        train_pixels, val_pixels = photos.training_pixels(train, experiment), photos.pixels(val, experiment)
+        val_pixels = photos.pixels(val, experiment)
         val_labels, class_count = photos.labels(val), len(photos.classes)
         train_targets = custom.labels(photos.labels(train), class_count)
         val_targets = custom.labels(val_labels, class_count)
@@ -84,17 +86,23 @@ def train_experiment(
         unfrozen = unfrozen_layers(backbone, phase.unfreeze)
         if block := cut_block(backbone, unfrozen):
             say(f"{experiment.name}: unfreeze {phase.unfreeze} cuts through {block}")
+        seen, epochs = experiment.in_phase(phase), range(len(history.rows), len(history.rows) + phase.epochs)
         with clock("features"):
-            train_rows = division.rows(classifier, unfrozen, train_pixels, training=True).compute()
+            train_pixels = photos.training_pixels(train, seen, epochs)
+            train_rows = replace(division, experiment=seen).rows(classifier, unfrozen, train_pixels, True).compute()
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, proofs):
             trained = division.trained(classifier, unfrozen)
-            epochs = range(len(history.rows), len(history.rows) + phase.epochs)
             batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))
-            rate = phase.learning_rate or 0.0
-            train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown], custom)
+            if phase.solver == "lbfgs":
+                own = [*callbacks, shown, *custom.callbacks]
+                fit_head(classifier, trained, batches, validation, epochs, own)
+            else:
+                rate = phase.learning_rate or 0.0
+                own = [*callbacks, shown]
+                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, own, custom)
     tensorboard.close()
 
     # The best epoch's weights are the result: of the model, the figures, and the children

@@ -44,10 +44,10 @@ class SeriesPhotos:
         """Give photos at the size that an experiment wants, as they are."""
         return Pixels(self._store(experiment.image_size, experiment.resize, photos), photos)
 
-    def training_pixels(self, photos: Sequence[Photo], experiment: Experiment) -> Pixels:
-        """Give photos at the size and in the views that an experiment trains on."""
+    def training_pixels(self, photos: Sequence[Photo], experiment: Experiment, epochs: range) -> Pixels:
+        """Give photos at the size and in the views that an experiment trains on in these of its epochs."""
         store = self._store(experiment.image_size, experiment.resize, photos)
-        return Pixels(store, photos, experiment.augment or None, experiment.view_seed, experiment.views)
+        return Pixels(store, photos, experiment.augment or None, experiment.view_seed, experiment.views, epochs)
 
     def _store(self, image_size: int, resize: str, photos: Sequence[Photo]) -> RowStore:
         """Open the store of a size, and read those of the photos that are not in it yet."""

@@ -148,15 +148,18 @@ def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> Plann
     classifier = build_classifier(backbone, len(photos.classes))
     unfrozen = unfrozen_layers(backbone, experiment.phases[-1].unfreeze)
     train, val, test = photos.splits.train(experiment.fraction), photos.splits.val, photos.splits.test
-    forecasts = []
+    forecasts, start = [], 0
     for phase in experiment.phases:
+        epochs = range(start, start + phase.epochs)
+        start = epochs.stop
         layers = unfrozen_layers(backbone, phase.unfreeze)
+        seen = replace(division, experiment=experiment.in_phase(phase))
         for pixels, training in (
-            (photos.training_pixels(train, experiment), True),
+            (photos.training_pixels(train, seen.experiment, epochs), True),
             (photos.pixels(val, experiment), False),
             (photos.pixels(test, experiment), False),
         ):
-            rows = division.rows(classifier, layers, pixels, training)
+            rows = seen.rows(classifier, layers, pixels, training)
             if isinstance(rows, Activations):
                 forecasts.append(rows.forecast(expected))
             else:  # nothing runs beforehand: every epoch goes through all layers

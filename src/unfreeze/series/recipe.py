@@ -175,23 +175,32 @@ def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> AnyExperime
         size = default_image_size(settings["backbone"])
         return AsIs(name=name, backbone=settings["backbone"], image_size=size, class_map=own.class_map)
     photos = {key: pick(recipe.data, own.data, key) for key in PhotoSettings.model_fields}
-    phases = settings.pop("phases") or (
-        config.Phase(unfreeze=settings["unfreeze"], epochs=settings["epochs"], learning_rate=settings["learning_rate"]),
-    )
-    for key in ("unfreeze", "epochs", "learning_rate"):
-        del settings[key]
+    of_one = {key: settings.pop(key) for key in config.Phase.model_fields}
+    phases = settings.pop("phases") or (config.Phase(**of_one),)
     settings["backbone"] = located(settings["backbone"])
     photos["image_size"] = photos["image_size"] or default_image_size(settings["backbone"])
     return Experiment(
         name=name,
         start_from=own.start_from,
-        phases=tuple(_with_learning_rate(phase) for phase in phases),
+        phases=tuple(_complete_phase(name, phase, settings["engine"]) for phase in phases),
         **settings,
         **photos,
     )
 
 
-def _with_learning_rate(phase: config.Phase) -> config.Phase:
+def _complete_phase(name: str, phase: config.Phase, engine: str) -> config.Phase:
+    if phase.solver == "lbfgs":
+        for key, value, allowed in (
+            ("unfreeze", phase.unfreeze, 0),
+            ("learning_rate", phase.learning_rate, None),
+            ("engine", engine, "cached"),
+        ):
+            if value != allowed:
+                raise RecipeError(
+                    f"experiments.{name}: `solver: lbfgs` fits the head alone, on cached features, without a learning "
+                    f"rate; it can't go with `{key}: {value}`. Leave that out there, or take `solver: adam`."
+                )
+        return phase
     if phase.learning_rate is not None:
         return phase
     frozen = phase.unfreeze == 0

@@ -73,6 +73,7 @@ def run(
     series = resolve(recipe)
     chosen = with_parents(series, only)
     check_layers(chosen)
+    ensure_solvable(chosen, custom)
     folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
 
     photos = open_photos(recipe.data, chosen)
@@ -141,6 +142,20 @@ def with_parents(experiments: Sequence[AnyExperiment], only: Sequence[str]) -> l
         if experiment.name in wanted and parent:
             wanted.add(parent)
     return [experiment for experiment in experiments if experiment.name in wanted]
+
+
+def ensure_solvable(experiments: Sequence[AnyExperiment], custom: Custom) -> None:
+    """Make sure that every phase's solver can do what the caller wants.
+
+    Raises:
+        RecipeError: it can't.
+    """
+    named = [experiment.name for experiment in experiments if any(p.solver == "lbfgs" for p in experiment.phases)]
+    if named and (custom.head or custom.loss):
+        raise RecipeError(
+            f"experiments.{named[0]}: `solver: lbfgs` fits unfreeze's own head by the cross-entropy, not a head or "
+            "loss of yours. Take `solver: adam`."
+        )
 
 
 def claim(

@@ -121,9 +121,11 @@ def _hparams(experiment: AnyExperiment, run: RunFolder, metrics: Metrics) -> tup
             "augment": bool(experiment.augment),
             "unfreeze": str(last.unfreeze),
             "epochs": experiment.epochs,
-            "learning_rate": last.learning_rate,
+            "solver": last.solver,
             "batch_size": experiment.batch_size,
         }
+        if last.learning_rate is not None:
+            settings["learning_rate"] = last.learning_rate
     return settings, {
         "test_accuracy": metrics.accuracy,
         "test_loss": metrics.loss,

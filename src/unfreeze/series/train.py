@@ -33,7 +33,7 @@ def train(
 ) -> Results:
     """Train one experiment on a folder of photos.
 
-    Without `unfreeze`, `epochs` and `learning_rate` it trains the head first and then the backbone's last layers;
+    Without `unfreeze`, `epochs` and `learning_rate` it fits the head first and then trains the backbone's last layers;
     any of the three makes it one plain phase.
 
     Args:
@@ -64,7 +64,8 @@ def train(
         "fraction": fraction,
         "augment": config.TRAIN_AUGMENT.model_dump(),
     }
-    experiment |= chosen or {"phases": [phase.model_dump() for phase in config.TRAIN_PHASES]}
+    solver = {"solver": "adam"} if head or loss else {}  # L-BFGS fits no others than ours
+    experiment |= chosen or {"phases": [{**phase.model_dump(), **solver} for phase in config.TRAIN_PHASES]}
     if start_from is not None:
         experiment["from"] = str(start_from)
     source = open_source(data)

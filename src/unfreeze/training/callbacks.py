@@ -139,10 +139,11 @@ class HistoryFile(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the epoch's row and write the file anew."""
-        rate = float(self._trained.optimizer.learning_rate)
-        values = {name: float(value) for name, value in (logs or {}).items()}
-        # Adam keeps its rate as float32; the nearest short decimal is what the recipe said.
-        self.rows.append({**values, "epoch": epoch + 1, "learning_rate": float(f"{rate:.6g}")})
+        values = {name: float(value) for name, value in (logs or {}).items() if value is not None}
+        if (logs or {}).get("learning_rate", 0) is not None:  # without one where nothing is trained in steps
+            # Adam keeps its rate as float32; the nearest short decimal is what the recipe said.
+            values["learning_rate"] = float(f"{float(self._trained.optimizer.learning_rate):.6g}")
+        self.rows.append({**values, "epoch": epoch + 1})
         text = io.StringIO()
         table = csv.DictWriter(text, HISTORY_COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
         table.writeheader()

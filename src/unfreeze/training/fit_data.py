@@ -29,6 +29,7 @@ class Photos(Protocol):
     """Photos that frozen layers can run on, each named by its content."""
 
     views: int
+    seen: Sequence[int]
     name: str
 
     def __len__(self) -> int:
@@ -52,6 +53,7 @@ class KnownPhotos:
     """
 
     views = 1
+    seen: Sequence[int] = (0,)
     name = "arrays"
 
     def __init__(self, names: list[str]):
