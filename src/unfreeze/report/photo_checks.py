@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from unfreeze.errors import RunError
+from unfreeze.seals import damaged, read_sealed
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
     """Read what was found among a series' photos; None where nobody has looked.
 
     Raises:
-        RunError: something else is in the file.
+        RunError: it is damaged, or something else is in the file.
     """
     import pydantic
 
@@ -67,9 +67,6 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
     if not file.is_file():
         return None
     try:
-        return pydantic.TypeAdapter(PhotoChecks).validate_json(file.read_bytes())
+        return pydantic.TypeAdapter(PhotoChecks).validate_python(read_sealed(file))
     except pydantic.ValidationError as error:
-        raise RunError(
-            f"{file} is damaged: {error.error_count()} fields are missing or wrong. Delete it; `unfreeze run` writes "
-            "it again."
-        ) from None
+        raise damaged(file, f"{error.error_count()} fields are missing or wrong") from None

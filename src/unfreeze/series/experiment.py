@@ -124,7 +124,7 @@ def train_experiment(
         "test": None,
         "temperature": temperature,
     }
-    write_json(run.metrics, metrics)
+    run.seal(metrics)
 
 
 def start_model(

@@ -11,8 +11,9 @@ from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import reused_classifier
 from unfreeze.report.photo_checks import Checked, NearDuplicate, PhotoChecks, SuspiciousLabel
+from unfreeze.seals import write_sealed
 from unfreeze.series.division import Division
-from unfreeze.series.folders import SeriesFolder, write_json
+from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.photos import SeriesPhotos
 
 
@@ -59,7 +60,7 @@ def check_photos(
             for found in suspicious_labels(features.take, labels)
         ),
     )
-    write_json(folder.photo_checks, asdict(checks))
+    write_sealed(folder.photo_checks, asdict(checks))
 
 
 def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:
