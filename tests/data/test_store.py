@@ -139,7 +139,7 @@ def _fill_and_die(folder: Path, before: str) -> None:
     for number in range(9):
         writer.add(f"k{number}", values[number])
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         os._exit(9)
 
     setattr(store_module, {".npy": "publish", ".json": "write_sealed"}[before], die)

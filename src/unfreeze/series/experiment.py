@@ -19,6 +19,7 @@ from unfreeze.models.unfreezing import cut_block, unfrozen_layers
 from unfreeze.models.weights import count_parameters, weights_sha256
 from unfreeze.progress import say
 from unfreeze.series.division import Division
+from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
@@ -26,6 +27,7 @@ from unfreeze.training.batches import Batches
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.phase import train_phase
+from unfreeze.training.resume import TrainingState
 from unfreeze.training.tensorboard import TensorBoardEvents
 
 
@@ -53,7 +55,6 @@ def train_experiment(
     """
     clock = Clock()
     run.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
-    run.checkpoint("best").unlink(missing_ok=True)  # of a run that was cut off
     config = settings(experiment, seed, describe(photos), custom.described())
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
@@ -72,29 +73,34 @@ def train_experiment(
         backbone = backbone_of(classifier)
         started_from = weights_sha256(classifier)
         history = HistoryFile(run.history)
-        tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
         best = Checkpoint(classifier, run.checkpoint("best"), monitor="val_loss" if val else None)
         last = Checkpoint(classifier, run.checkpoint("last"), twin=best)
+        identity = {**config, "weights": started_from}
+        here = environment(experiment.engine)
+        state = TrainingState(run.state, classifier, best, history, custom.callbacks, identity, here)
+        tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
         callbacks = [best, last, history, tensorboard]
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None
-    proofs: list[dict[str, Any]] = []
-    for phase in experiment.phases:
+    for phase in experiment.phases[state.phase :]:
         unfrozen = unfrozen_layers(backbone, phase.unfreeze)
         if block := cut_block(backbone, unfrozen):
             say(f"{experiment.name}: unfreeze {phase.unfreeze} cuts through {block}")
         with clock("features"):
             train_rows = division.rows(classifier, unfrozen, train_pixels, training=True).compute()
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
-        with clock("train"), proof_of_freezing(classifier, unfrozen, proofs):
+        with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
             trained = division.trained(classifier, unfrozen)
-            epochs = range(len(history.rows), len(history.rows) + phase.epochs)
+            epochs = state.begin(unfrozen, phase.epochs)
             batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))
             rate = phase.learning_rate or 0.0
-            train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, [*callbacks, shown], custom)
+            shown_too = [*callbacks, shown]
+            train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, shown_too, custom, state)
+        if phase is not experiment.phases[-1]:
+            state.end()
     tensorboard.close()
 
     # The best epoch's weights are the result: of the model, the figures, and the children
@@ -115,16 +121,18 @@ def train_experiment(
         with write_atomically(run.model) as path:
             classifier.save(path)
 
-    write_json(run.lineage, lineage(run, config, parent, started_from, weights_sha256(classifier), proofs))
+    origin = lineage(run, config, parent, started_from, weights_sha256(classifier), state.proofs)
+    write_json(run.lineage, {**origin, **({"environments_before": state.environments} if state.environments else {})})
     metrics = {
         "train_images": len(train),
-        "trainable_parameters": proofs[-1]["trainable_parameters"],
+        "trainable_parameters": state.proofs[-1]["trainable_parameters"],
         "seconds": clock.seconds(),
         "val": figures,
         "test": None,
         "temperature": temperature,
     }
     run.seal(metrics)
+    run.state.unlink(missing_ok=True)
 
 
 def start_model(

@@ -87,6 +87,11 @@ class RunFolder:
         return self.path / "checkpoints" / "best.weights.h5"
 
     @property
+    def state(self) -> Path:
+        """Where training stands, until it has come to its end."""
+        return self.path / "checkpoints" / "last" / "state.npz"
+
+    @property
     def is_trained(self) -> bool:
         """Whether training came to its end."""
         return self.metrics.is_file()

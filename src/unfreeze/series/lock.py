@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from unfreeze.errors import RunError
-from unfreeze.files import replace_text
+from unfreeze.files import remove_leftovers, replace_text
 
 LOCK, HOLDER = ".lock", ".holder.json"
 """Files in OUT: the one that the operating system locks, which it undoes when a process dies, and who holds it."""
@@ -38,6 +38,7 @@ def held(out: Path) -> Iterator[None]:
         ) from None
     try:
         since = datetime.now().astimezone().isoformat(" ", timespec="seconds")
+        remove_leftovers(out)
         replace_text(out / HOLDER, json.dumps({"process": os.getpid(), "host": platform.node(), "since": since}))
         yield
     finally:
