@@ -11,6 +11,7 @@ import keras
 from unfreeze.backend import thread_count
 from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
+from unfreeze.data.cache_size import free_bytes
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
@@ -108,7 +109,12 @@ def plan(
         ]
         for photos in splits
     ]
-    return [_together(of_splits) for of_splits in zip(*planned, strict=True)]
+    together = [_together(of_splits) for of_splits in zip(*planned, strict=True)]
+    needed = sum(each.disk_bytes for each in together)
+    free = min(free_bytes(cache_folder()), free_bytes(Path.cwd()))
+    if needed > free:
+        say(f"There is not enough room: {needed / 1e6:,.0f} MB will be written, and {free / 1e6:,.0f} MB are free")
+    return together
 
 
 def _together(plans: Sequence[PlannedExperiment]) -> PlannedExperiment:
@@ -134,6 +140,12 @@ def check_layers(experiments: Sequence[AnyExperiment]) -> None:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
+
+
+def run_bytes(experiment: AnyExperiment) -> int:
+    """Give about the bytes that a run of an experiment takes in OUT: best and last checkpoint, and the saved model."""
+    copies = 3 if isinstance(experiment, Experiment) else 1
+    return copies * 4 * _untrained(experiment.backbone, experiment.image_size).count_params()
 
 
 @cache

@@ -150,11 +150,11 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment
 def recipe_of_folder(path: Path) -> dict[str, Any]:
     """Read the recipe in a series' folder; empty where it isn't there or is damaged, since it is written anew then."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        parts = [content.get(key, {}) for key in ("references", "experiments")]
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        check_recipe(content, str(path))
+    except (OSError, ValueError, AttributeError, RecipeError):  # or it is no mapping
         return {}
-    return content if all(isinstance(part, dict) for part in parts) else {}
+    return content
 
 
 def _findable(source: str | None) -> str | None:

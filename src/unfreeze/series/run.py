@@ -6,6 +6,7 @@ from typing import Any
 
 from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
+from unfreeze.data.cache_size import ensure_room
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.data.test_reads import FINAL, SPLIT, VALIDATION, record_test_read
@@ -25,7 +26,7 @@ from unfreeze.series.lineage import ensure_same, find_parent, settings
 from unfreeze.series.lock import held
 from unfreeze.series.photo_checks import check_photos
 from unfreeze.series.photos import SeriesPhotos, describe, open_photos
-from unfreeze.series.plan import check_layers
+from unfreeze.series.plan import check_layers, run_bytes
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
 from unfreeze.series.results import trained_runs, write_results
 from unfreeze.series.test_set import evaluate_on_test
@@ -117,6 +118,7 @@ def _run(
                 if target.is_trained:
                     say(f"{experiment.name}, {target.title}: already trained")
                     continue
+                ensure_room(folder.path, run_bytes(experiment), f"{experiment.name}, {target.title},")
                 if isinstance(experiment, AsIs):
                     write_as_is(experiment, photos, target)
                     continue
