@@ -141,8 +141,8 @@ def _in_words(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and (error.errno == errno.ENOSPC or "No space left" in str(error)):
         return (
-            f"the disk is full: {error_in_a_line(error)}. `unfreeze plan` says how much a recipe writes. Make room and make "
-            "the same call again; what is finished is kept."
+            f"the disk is full: {error_in_a_line(error)}. `unfreeze plan` says how much a recipe writes. Make room and "
+            "make the same call again; what is finished is kept."
         )
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "OOM when" in str(error):
         return (

@@ -110,9 +110,9 @@ def ensure_room(folder: Path, needed: int, what: str) -> None:
     """
     if (free := free_bytes(folder)) < needed:
         raise DataError(
-            f"{what} needs about {needed / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free on that disk. Make "
-            "room and make the same call again, which goes on from here; or choose another folder (--out for results, "
-            "UNFREEZE_CACHE for the cache)."
+            f"{what} needs about {needed / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free on that disk. "
+            "Make room and make the same call again, which goes on from here; or choose another folder (--out for "
+            "results, UNFREEZE_CACHE for the cache)."
         )
 
 

@@ -114,9 +114,8 @@ class Activations:
     def _fill(self) -> None:
         chunks = list(self._missing())
         row_bytes = sum(store.row_bytes for keep, store in zip(self._keep, self._stores, strict=True) if keep)
-        ensure_room(
-            self._cache, row_bytes * sum(len(chunk) for _, chunk in chunks), "What frozen layers make of photos"
-        )
+        needed = row_bytes * sum(len(chunk) for _, chunk in chunks)
+        ensure_room(self._cache, needed, "What frozen layers make of photos")
         workers = min(engine.choice.workers for engine in self._stages if engine.choice)
         with ExitStack() as writing:
             writers = [writing.enter_context(store.writer()) for store in self._stores]

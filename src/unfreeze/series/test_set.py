@@ -20,7 +20,7 @@ from unfreeze.progress import task
 from unfreeze.seals import read_sealed
 from unfreeze.series.as_is import measured, parts_of
 from unfreeze.series.division import Division
-from unfreeze.series.folders import RunFolder, SeriesFolder, read_yaml
+from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml
 from unfreeze.series.lineage import read_settings
 from unfreeze.series.photos import SeriesPhotos
 from unfreeze.training.batches import Batches
@@ -49,7 +49,8 @@ def evaluate_on_test(
     if not waiting or not photos.splits.test:
         return []
     names = [run.path.relative_to(out.path).as_posix() for run in waiting]
-    record_test_read(out.test_reads, why, names, len(photos.splits.test))
+    weights = [read_json(run.lineage)["weights_sha256"] for run in waiting]
+    record_test_read(out.test_reads, why, names, len(photos.splits.test), weights)
     with task("Testing", len(waiting)) as advance:
         for run in waiting:
             started = time.perf_counter()
