@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{8}-.")
 
 
 @contextmanager
@@ -50,6 +53,14 @@ def replace_bytes(path: Path, data: bytes) -> None:
     """Write `data`, the whole file or nothing."""
     with write_atomically(path) as temporary:
         temporary.write_bytes(data)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `write_atomically` could not, below a folder that nobody else writes to: its process was killed."""
+    for file in folder.rglob(".*"):
+        if _TEMPORARY.match(file.name):
+            with suppress(OSError):
+                file.unlink()
 
 
 def file_sha256(path: Path) -> str:

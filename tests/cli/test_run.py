@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -65,7 +66,11 @@ def test_bad_files_stop_it_before_training(call, recipe, tmp_path, solar_cells):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
-def test_ctrl_c_keeps_what_is_finished(solar_cells, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "what"),
+    [(signal.SIGINT, 130, "interrupted"), pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow)],
+)
+def test_a_signal_keeps_what_is_finished(solar_cells, tmp_path, number, code, what):
     recipe, out = tmp_path / "long.yaml", tmp_path / "out"
     recipe.write_text(LONG)
     command = ["-c", "import sys; from unfreeze.cli import main; sys.exit(main())"]
@@ -79,12 +84,15 @@ def test_ctrl_c_keeps_what_is_finished(solar_cells, tmp_path):
             shown.append(line)
             if line.startswith("long, seed 0, epoch 2:"):
                 break
-        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        process.send_signal(number)
         stdout, stderr = process.communicate()
-    assert (process.returncode, stdout) == (130, "")
+    assert time.monotonic() - started < 2
+    assert (process.returncode, stdout) == (code, "")
     assert "short, seed 0, epoch 1: loss " in "".join(shown)
     assert stderr.splitlines()[-1] == (
-        "unfreeze: interrupted. Experiments that were finished are kept; the same call goes on from there."
+        f"unfreeze: {what}. Experiments that were finished are kept, and of one in training the epochs up to half a "
+        "minute ago; the same call goes on from there."
     )
     assert "Traceback" not in stderr
     assert (out / "experiments" / "short" / "seed-0" / "model.keras").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from unfreeze.data import store as store_module
 from unfreeze.data.store import RowStore
+from unfreeze.errors import DataError
 
 
 def rows(count: int, seed: int = 0) -> np.ndarray:
@@ -138,10 +139,10 @@ def _fill_and_die(folder: Path, before: str) -> None:
     for number in range(9):
         writer.add(f"k{number}", values[number])
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         os._exit(9)
 
-    setattr(store_module, {".npy": "publish", ".json": "replace_text"}[before], die)
+    setattr(store_module, {".npy": "publish", ".json": "write_sealed"}[before], die)
     writer.add("k9", values[9])
 
 
@@ -193,6 +194,34 @@ def test_a_damaged_shard_counts_as_missing(store: RowStore, damage: str) -> None
     np.testing.assert_array_equal(again.read(keys(3, "good")), rows(3))
     fill(again, rows(5))
     np.testing.assert_array_equal(reopened(again).read(keys(5)), rows(5))
+
+
+def test_a_flipped_bit_in_a_row_is_found_and_the_shard_made_again(store: RowStore) -> None:
+    fill(store, rows(5))
+    (shard,) = store.folder.glob("*.npy")
+    content = bytearray(shard.read_bytes())
+    content[-7] ^= 1 << 3  # of the last row
+    shard.write_bytes(content)
+    opened = reopened(store)
+    np.testing.assert_array_equal(opened.read(keys(4)), rows(5)[:4])
+    with pytest.raises(DataError, match=rf"{shard.name} was damaged.*same call again"):
+        opened.read(keys(5))
+    again = reopened(store)
+    assert again.missing(keys(5)) == keys(5)
+    fill(again, rows(5))
+    np.testing.assert_array_equal(reopened(again).read(keys(5)), rows(5))
+
+
+def test_any_flipped_bit_in_an_index_makes_its_shard_count_as_missing(store: RowStore) -> None:
+    with store.writer() as writer:
+        writer.add("a", rows(1)[0], {"width": 3, "pixels_sha256": "ab"})
+    (index,) = store.folder.glob("*.json")
+    whole = index.read_bytes()
+    for place in range(len(whole)):
+        index.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        assert "a" not in reopened(store), place
+    index.write_bytes(whole)
+    assert reopened(store).note("a") == {"width": 3, "pixels_sha256": "ab"}
 
 
 def test_another_shape_sees_none_of_the_rows(store: RowStore) -> None:

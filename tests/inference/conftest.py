@@ -16,6 +16,7 @@ from unfreeze.config import Augmentation
 from unfreeze.evaluation.calibration import calibrate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
 from unfreeze.models.classifier import build_classifier
+from unfreeze.series.folders import RunFolder
 
 CLASSES = ("dark", "mittel, grau", "light")
 TEMPERATURE = 1.7
@@ -60,7 +61,7 @@ def tiny_run(tmp_path: Path) -> TinyRun:
     write_predictions(run / "predictions.csv", Predictions(tuple(paths), labels, CLASSES, probabilities))
     (run / "classes.json").write_text(json.dumps(CLASSES))
     (run / "config.yaml").write_text(yaml.safe_dump({"image_size": SIZE, "resize": "squash"}))
-    (run / "metrics.json").write_text(json.dumps({"temperature": TEMPERATURE}))
+    RunFolder(run).seal({"temperature": TEMPERATURE})
 
     out = run.parents[2]
     (out / "recipe.yaml").write_text(yaml.safe_dump({"data": {"source": str(tmp_path / "photos"), "validation": 0.15}}))

@@ -6,13 +6,14 @@ import pytest
 
 from unfreeze.errors import RunError
 from unfreeze.inference.finished import finished_run
+from unfreeze.seals import write_sealed
 
 
 def make_runs(out: Path, *names: str) -> list[Path]:
     runs = [out / "experiments" / name for name in names]
     for run in runs:
         run.mkdir(parents=True)
-        (run / "metrics.json").write_text("{}")
+        write_sealed(run / "metrics.json", {"files": {}})
     return runs
 
 

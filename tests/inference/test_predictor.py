@@ -1,6 +1,7 @@
 """Predictions of a finished run: the figures, the order, and what happens with files that are no photos."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from unfreeze.errors import DataError, RunError
 from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.predictor import BATCH, Prediction, Predictor
 from unfreeze.models.efficientnet_lite import efficientnet_lite
+from unfreeze.series.folders import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,10 @@ def test_a_damaged_run_is_refused(series, tmp_path, file, content):
     (run / file).write_bytes(content)
     with pytest.raises(RunError) as error:
         unfreeze.load(run)
+    assert str(error.value).startswith(f"{run / file} is damaged (its checksum is not that in metrics.json)")
+    RunFolder(run).seal({**json.loads((run / "metrics.json").read_text()), "files": {}})  # as if written so
+    with pytest.raises(RunError) as error:
+        unfreeze.load(run)
     assert str(error.value).startswith(f"{run} can't be loaded (")
     assert str(error.value).endswith("). Run the experiment again with --force.")
 
@@ -185,6 +191,7 @@ def test_a_model_with_code_in_it_is_refused(series, tmp_path):
     run = copy_run(series, "model_0", tmp_path)
     photo = keras.Input((64, 64, 3))
     keras.Model(photo, keras.layers.Lambda(lambda x: x[:, 0, 0, :2])(photo)).save(run / "model.keras")
+    RunFolder(run).seal({**json.loads((run / "metrics.json").read_text()), "files": {}})
     with pytest.raises(RunError, match=r"can't be loaded \((.|\n)*Lambda"):
         unfreeze.load(run)
 

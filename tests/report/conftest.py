@@ -1,6 +1,5 @@
 """A made-up series folder for every test that wants one."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from made_series import Made, write_run
 
 from unfreeze.report.results import Results, load_results
+from unfreeze.seals import write_sealed
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def make_series(tmp_path: Path) -> Callable[..., Results]:
             "experiments": entries,
             "seconds": {"total": 100.0},
         }
-        (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+        write_sealed(tmp_path / "results.json", results)
         return load_results(tmp_path)
 
     return make

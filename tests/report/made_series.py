@@ -13,7 +13,10 @@ from matplotlib.text import Text
 
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.evaluation.predictions import Predictions, write_predictions
+from unfreeze.files import file_sha256
 from unfreeze.report.style import Picture
+from unfreeze.seals import read_sealed, write_sealed
+from unfreeze.series.folders import RunFolder
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,11 @@ def write_run(out: Path, run: Made, classes: Sequence[str], n: int) -> dict[str,
     if run.tested:
         paths = tuple(f"{number}.jpg" for number in range(n))
         write_predictions(folder / "predictions.csv", Predictions(paths, labels, tuple(classes), probabilities))
-    (folder / "metrics.json").write_text(json.dumps({"val": None, "test": test, "temperature": 1.0}), encoding="utf-8")
     kind = run.kind or ("fine_tuning" if run.unfreeze else "feature_extraction")
     epochs = None
     if kind != "as_is":
         epochs = _write_training(folder, run)
+    RunFolder(folder).seal({"val": None, "test": test, "temperature": 1.0})
     seconds = {"data": 0.0, "features": 0.0, "train": run.seconds, "evaluate": 0.0, "total": run.seconds}
     return {
         "name": run.name,
@@ -99,6 +102,17 @@ def _write_training(folder: Path, run: Made) -> int:
     done = [{"unfrozen_layers": ["top_conv"], "trainable_parameters": 1000, **frozen} for _ in phases]
     (folder / "lineage.json").write_text(json.dumps({"parent": parent, "phases": done}), encoding="utf-8")
     return epochs
+
+
+def seal_again(out: Path) -> None:
+    """Take what was changed in a made-up series' folder for what was written there."""
+    for metrics in out.glob("experiments/*/*/metrics.json"):
+        figures = read_sealed(metrics)
+        RunFolder(metrics.parent).seal({**figures, "files": {}})
+    results, splits = read_sealed(out / "results.json"), out / "splits.csv"
+    if splits.exists():
+        results["dataset"]["sha256"] = file_sha256(splits)
+    write_sealed(out / "results.json", results)
 
 
 def words(picture: Picture) -> str:

@@ -5,6 +5,7 @@ from made_series import Made
 from unfreeze.report.answer import Answer, answer, seconds_spent
 from unfreeze.report.results import load_results
 from unfreeze.report.side_by_side import side_by_side
+from unfreeze.seals import read_sealed, write_sealed
 
 
 def answered(results) -> Answer:
@@ -71,8 +72,10 @@ def test_as_good_and_cheaper(make_series):
 
 def test_equal_validation_accuracy_is_decided_by_loss(make_series, tmp_path):
     results = make_series(Made("a", right=8), Made("b", right=7))
-    text = (tmp_path / "results.json").read_text().replace('"loss": 0.6', '"loss": 0.5')
-    (tmp_path / "results.json").write_text(text.replace('"loss": 0.5', '"loss": 0.7', 1))
+    content = read_sealed(tmp_path / "results.json")
+    for entry, loss in zip(content["experiments"], (0.7, 0.5), strict=True):
+        entry["val"]["loss"] = loss
+    write_sealed(tmp_path / "results.json", content)
     assert answered(results).ship.name == "a"
     assert answered(load_results(tmp_path)).ship.name == "b"
 

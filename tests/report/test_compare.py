@@ -5,19 +5,21 @@ import shutil
 from statistics import stdev
 
 import pytest
-from made_series import Made
+from made_series import Made, seal_again
 
 from unfreeze.errors import RunError
 from unfreeze.report.compare import compare
 from unfreeze.report.results import load_results
 from unfreeze.report.side_by_side import side_by_side
 from unfreeze.report.story import reference_sentences
+from unfreeze.seals import read_sealed, write_sealed
 
 
 def write_splits(out, labels=("cat", "dog") * 5, first=0):
     """Write test photos whose contents are numbered from `first`."""
     lines = [f"{number}.jpg,{first + number:064x},{label},test," for number, label in enumerate(labels)]
     (out / "splits.csv").write_text("path,sha256,label,split,rank\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    seal_again(out)
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_photos_are_matched_by_content(two):
     lines = predictions.read_text().splitlines()
     (other / "splits.csv").write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n")
     predictions.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    seal_again(other)
     comparison = side_by_side(load_results(one), load_results(other))
     assert comparison.pair("two/a", "one/a").ci95 == (0.0, 0.0)  # the same photos right
     assert comparison.pair("two/b", "one/b").ci95 != (0.0, 0.0)  # as many, but others
@@ -133,10 +136,10 @@ def test_no_split_that_all_share(make_series):
 
 def test_figures_of_others_are_judged_by_the_interval(make_series, tmp_path):
     make_series(Made("a", right=800), n=1000)  # 77.4 to 82.4%
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = read_sealed(tmp_path / "results.json")
     shares = {"theirs": (0.76, None), "others": (0.78, None), "best": (0.9, 1000), "small": (0.9, 20)}
     document["references"] = {name: {"accuracy": share, "photos": n} for name, (share, n) in shares.items()}
-    (tmp_path / "results.json").write_text(json.dumps(document))
+    write_sealed(tmp_path / "results.json", document)
     comparison = compare(tmp_path)
     judged = {each["reference"]: each["verdict"] for each in comparison.to_json()["references"]}
     assert judged == {"theirs": "better", "others": "within noise", "best": "worse", "small": "within noise"}
@@ -144,3 +147,25 @@ def test_figures_of_others_are_judged_by_the_interval(make_series, tmp_path):
     said = "Against best (90.0% of 1,000 photos): a is worse (-10.0 points, -13.1 to -6.9)."
     assert reference_sentences(comparison)[2] == said
     assert said in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [("splits.csv", "splits"), ("experiments/b/seed-0/predictions.csv", "predictions"), ("results.json", "results")],
+)
+def test_a_changed_file_is_refused(two, file, named):
+    content = (two[0] / file).read_bytes()
+    (two[0] / file).write_bytes(content.replace(b"0", b"1", 1))
+    with pytest.raises(RunError, match=rf"{named}\.\w+ is damaged.*Make the call of `unfreeze run` or `train`"):
+        compare(two[0])
+    (two[0] / file).write_bytes(content)
+    compare(two[0])
+
+
+@pytest.mark.parametrize("path", ["../../two/experiments/a/seed-0", "/etc", "C:/windows"])
+def test_results_of_runs_that_lie_elsewhere_are_refused(two, path):
+    document = read_sealed(two[0] / "results.json")
+    document["experiments"][0]["path"] = path
+    write_sealed(two[0] / "results.json", document)
+    with pytest.raises(RunError, match=r"results\.json is damaged.*the path .* (is an absolute path|leads out)"):
+        compare(two[0])

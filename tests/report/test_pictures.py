@@ -12,6 +12,7 @@ from PIL import Image
 from unfreeze.errors import RunError
 from unfreeze.report.curves import curves
 from unfreeze.report.pictures import save_pictures
+from unfreeze.seals import sealed
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -78,10 +79,10 @@ def test_the_baseline_is_the_largest_class(make_series):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"metrics\.json isn't there: the run is not finished"),
-        ("{", r"metrics\.json is damaged"),
-        ('{"test": null}', r"metrics\.json is damaged"),
-        ('{"test": {"n": 3}}', r"metrics\.json is damaged .*ci95"),
+        (None, r"metrics\.json is damaged or missing"),
+        (b"{", r"metrics\.json is damaged"),
+        (b'{"test": null}', r"metrics\.json is damaged"),
+        (sealed({"test": {"n": 3}}), r"metrics\.json is damaged .*ci95"),
     ],
 )
 def test_damaged_metrics_are_named(make_series, text, message):
@@ -89,6 +90,6 @@ def test_damaged_metrics_are_named(make_series, text, message):
     file = out / "experiments" / "a" / "seed-0" / "metrics.json"
     file.unlink()
     if text is not None:
-        file.write_text(text)
+        file.write_bytes(text)
     with pytest.raises(RunError, match=message):
         save_pictures(out)

@@ -6,6 +6,7 @@ import pytest
 
 from unfreeze.errors import RunError
 from unfreeze.report.results import load_results
+from unfreeze.seals import write_sealed
 
 CONTRACT = """
 {"schema": 1,
@@ -32,7 +33,7 @@ CONTRACT = """
 
 
 def test_the_contracts_fields_and_fields_still_unknown(tmp_path):
-    (tmp_path / "results.json").write_text(CONTRACT)
+    write_sealed(tmp_path / "results.json", json.loads(CONTRACT))
     results = load_results(tmp_path)
     fine_tuned, as_is = results.experiments
     assert results.out == tmp_path
@@ -50,15 +51,15 @@ def test_a_folder_without_results_says_what_to_do(tmp_path):
 
 
 def test_another_schema_is_named(tmp_path):
-    (tmp_path / "results.json").write_text('{"schema": 2}')
+    write_sealed(tmp_path / "results.json", {"schema": 2})
     with pytest.raises(RunError, match="has schema 2, but this version of unfreeze reads schema 1"):
         load_results(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"results"'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"results"', CONTRACT])
 def test_something_else_than_results(tmp_path, text):
     (tmp_path / "results.json").write_text(text)
-    with pytest.raises(RunError, match="is not what unfreeze writes"):
+    with pytest.raises(RunError, match=r"results\.json is damaged .*Make the call of `unfreeze run`"):
         load_results(tmp_path)
 
 
@@ -67,7 +68,7 @@ def test_all_mistakes_are_named_at_once(tmp_path):
     del content["dataset"]["train"]
     content["experiments"][1]["kind"] = "magic"
     content["experiments"][0]["test"]["accuracy"] = "high"
-    (tmp_path / "results.json").write_text(json.dumps(content))
+    write_sealed(tmp_path / "results.json", content)
     with pytest.raises(RunError) as caught:
         load_results(tmp_path)
     message = str(caught.value)

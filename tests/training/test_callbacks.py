@@ -93,7 +93,7 @@ def test_what_both_checkpoints_keep_is_saved_once(classifier, tmp_path, monkeypa
             checkpoint.on_epoch_end(epoch, {"loss": 1.0, "val_loss": loss})
     for checkpoint in (best, last):
         checkpoint.on_train_end()
-    assert (saved_bias(best._path), saved_bias(last._path)) == kept
+    assert (saved_bias(best.path), saved_bias(last.path)) == kept
     assert len(saved) == (1 if copied else 2)
 
 

@@ -1,16 +1,19 @@
 """The command line's frame: options that every verb knows, exit codes, and how errors are shown."""
 
+import errno
 import functools
 import inspect
 import io
 import json
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,9 +21,16 @@ import unfreeze
 from unfreeze.backend import set_threads
 from unfreeze.cli.screen import screen
 from unfreeze.errors import UnfreezeError
+from unfreeze.text import error_in_a_line
 
 EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 130, 143
-KEPT = "Experiments that were finished are kept; the same call goes on from there."
+GRACE = 1.5
+"""Seconds after a signal until the process ends whatever it is doing; files are whole or not there at any moment."""
+
+KEPT = (
+    "Experiments that were finished are kept, and of one in training the epochs up to half a minute ago; the same call "
+    "goes on from there."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,7 +75,8 @@ def verb(example: str, resumable: bool = False) -> Callable[[Callable[..., None]
         @functools.wraps(function)
         def command(**arguments: Any) -> None:
             _use_options(arguments)
-            with _errors_shown(KEPT if resumable else ""), screen.progress():
+            screen.kept = KEPT if resumable else ""
+            with _errors_shown(screen.kept), screen.progress():
                 function(**arguments)
 
         _add_options(command, function)
@@ -128,6 +139,16 @@ def _errors_shown(when_interrupted: str) -> Iterator[None]:
 def _in_words(error: Exception) -> str:
     if isinstance(error, UnfreezeError):
         return str(error)
+    if isinstance(error, OSError) and (error.errno == errno.ENOSPC or "No space left" in str(error)):
+        return (
+            f"the disk is full: {error_in_a_line(error)}. `unfreeze plan` says how much a recipe writes. Make room and "
+            "make the same call again; what is finished is kept."
+        )
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "OOM when" in str(error):
+        return (
+            "there is not enough memory. Take smaller batches (--set data.batch_size=16), smaller photos "
+            "(--set data.image_size=160) or a smaller backbone, and make the same call again; what is finished is kept."
+        )
     if isinstance(error, OSError):
         return f"{error}. Put that right and make the same call again; --debug shows where it happened."
     return (
@@ -138,6 +159,7 @@ def _in_words(error: Exception) -> str:
 
 def _stop(code: int, message: str) -> None:
     print(f"unfreeze: {message.strip()}", file=sys.stderr, flush=True)
+    screen.is_over = True
     sys.exit(code)
 
 
@@ -150,10 +172,36 @@ def main() -> None:
     """Run the command line."""
     import unfreeze.cli.verbs  # noqa: F401 (registers them)
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of classes and files may have any letters
-    app(prog_name="unfreeze")
+    try:
+        app(prog_name="unfreeze")
+    except SystemExit as end:
+        if end.code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+            _end(end.code)  # threads that still compute are not waited for
+        raise
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop at once; where a library doesn't give control back in time, the process ends all the same."""
+    is_ctrl_c = number == signal.SIGINT
+    code, what = (EXIT_INTERRUPTED, "interrupted") if is_ctrl_c else (EXIT_TERMINATED, "terminated")
+
+    def give_up() -> None:
+        if not screen.is_over:
+            print(f"unfreeze: {what}. {screen.kept}".strip(), file=sys.stderr, flush=True)
+        _end(code)
+
+    timer = threading.Timer(GRACE, give_up)
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt if is_ctrl_c else Terminated
+
+
+def _end(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

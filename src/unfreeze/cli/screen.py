@@ -18,11 +18,22 @@ PLAIN_SECONDS = 20.0
 
 @dataclass
 class Screen:
-    """How this call wants its output; verbs read it, options set it."""
+    """How this call wants its output; verbs read it, options set it.
+
+    Attributes:
+        json: one document on stdout, all else on stderr.
+        quiet: no progress.
+        debug: errors with a traceback.
+        kept: what an interrupt leaves, for whoever says so.
+        is_over: the last word is said.
+        stdout: where documents go.
+    """
 
     json: bool = False
     quiet: bool = False
     debug: bool = False
+    kept: str = ""
+    is_over: bool = False
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
 
     @contextmanager

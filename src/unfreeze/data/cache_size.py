@@ -25,6 +25,7 @@ from unfreeze.data.cache_folder import ENGINES
 from unfreeze.data.shard import Shard, close_all, delete, index_of
 from unfreeze.data.source_cache import SOURCES, delete_sources, sources_bytes
 from unfreeze.data.store import RowStore
+from unfreeze.errors import DataError
 from unfreeze.limits import CACHE_LIMIT, CACHE_SHARE_OF_DISK
 from unfreeze.progress import say
 
@@ -87,6 +88,32 @@ def cache_limit(cache: Path) -> int:
     cache = cache.absolute()
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     return min(CACHE_LIMIT, int(CACHE_SHARE_OF_DISK * shutil.disk_usage(there).total))
+
+
+def free_bytes(folder: Path) -> int:
+    """Give the bytes that are free on the disk of a folder, which need not be there yet."""
+    folder = folder.absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def ensure_room(folder: Path, needed: int, what: str) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Args:
+        folder: where it would be written.
+        needed: bytes.
+        what: begins the message.
+
+    Raises:
+        DataError: saying how much is needed and how much is free.
+    """
+    if (free := free_bytes(folder)) < needed:
+        raise DataError(
+            f"{what} needs about {needed / 1e6:,.0f} MB in {folder}, and {free / 1e6:,.0f} MB are free on that disk. "
+            "Make room and make the same call again, which goes on from here; or choose another folder (--out for "
+            "results, UNFREEZE_CACHE for the cache)."
+        )
 
 
 def cache_contents(cache: Path) -> CacheContents:

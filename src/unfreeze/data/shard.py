@@ -9,6 +9,9 @@ The `.json` file's time of change says when the shard was last used.
 
 import os
 import weakref
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -34,6 +37,7 @@ class Shard:
 
     Args:
         file: the `.npy` file, whole and in its place.
+        checksums: CRC-32 of each row, with which it is compared when this process reads it for the first time.
 
     Attributes:
         shape: of the whole file, [rows, ...].
@@ -44,8 +48,8 @@ class Shard:
         ValueError: it is no such file, or cut short.
     """
 
-    def __init__(self, file: Path):
-        self.file, self._name = file, str(file)
+    def __init__(self, file: Path, checksums: Sequence[int] = ()):
+        self.file, self._name, self._checksums = file, str(file), np.array(checksums, np.uint32)
         with file.open("rb") as content:
             np.lib.format.read_magic(content)
             self.shape, by_column, self.dtype = np.lib.format.read_array_header_1_0(content)
@@ -53,6 +57,7 @@ class Shard:
         self._row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
         if not self.shape or by_column or end != self._start + self.shape[0] * self._row_bytes:
             raise ValueError(f"{file} doesn't hold what its header says")
+        self._checked = bytearray(self.shape[0])
         self._use: bool | None = None
 
     def use(self) -> bool:
@@ -68,10 +73,14 @@ class Shard:
         """Copy one row into `target`, as bytes.
 
         Raises:
-            DataError: the file went away or was damaged after the shard was opened.
+            DataError: the file went away after the shard was opened, or is damaged.
         """
         try:
             _opened(self._name).read(target, self._start + row * self._row_bytes)
+            if len(self._checksums) and not self._checked[row]:
+                if zlib.crc32(target) != self._checksums[row]:
+                    self._drop()
+                self._checked[row] = True
         except (OSError, EOFError) as error:
             reason = "it is shorter than it was" if isinstance(error, EOFError) else error.strerror or str(error)
             raise DataError(
@@ -79,6 +88,19 @@ class Shard:
                 "or the file is damaged. Make the same call again; if it fails again, empty the cache with "
                 "`unfreeze cache --clear`."
             ) from error
+
+    def _drop(self) -> None:
+        """Take a damaged shard out of the store, for good.
+
+        Raises:
+            DataError: that says so.
+        """
+        with suppress(OSError):
+            index_of(self.file).unlink(missing_ok=True)
+        raise DataError(
+            f"{self.file} was damaged after it was written (the checksum of a row is wrong), so it is not used any "
+            "more. Make the same call again, which computes its rows anew. If it happens again, a disk may be failing."
+        )
 
 
 def index_of(file: Path) -> Path:

@@ -1,12 +1,13 @@
 """Arrays of one shape on disk, found by key: decoded pixels, activations.
 
-A store is a folder of shards that never change. A shard is a `.npy` file with the rows and a `.json` file beside it
-with their keys. The rows are in place before the keys, and go after them, so a kill at any moment costs the rows of
-the shard being written and nothing else. Names are unique, so any number of processes can write to a store.
+A store is a folder of shards that never change. A shard is a `.npy` file with the rows and a sealed `.json` file beside
+it with their keys and checksums. The rows are in place before the keys, and go after them, so a kill at any moment
+costs the rows of the shard being written and nothing else. Names are unique, so any number of processes can write to a
+store.
 """
 
-import json
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import IO, Any
 import numpy as np
 
 from unfreeze.data.shard import Shard, index_of
-from unfreeze.files import publish, replace_text
+from unfreeze.files import publish
+from unfreeze.seals import unsealed, write_sealed
 
 SHARD_BYTES = 64 * 2**20
 """A shard is finished when it has about this size; it is what a kill can cost."""
@@ -129,12 +131,13 @@ class RowStore:
 
     def _read_shard(self, index: Path) -> None:
         try:
-            content = json.loads(index.read_text(encoding="utf-8"))
-            keys, notes = content["keys"], content["notes"]
-            shard = Shard(index.with_suffix(".npy"))
+            content = unsealed(index.read_bytes())
+            keys, notes, checksums = content["keys"], content["notes"], content["crc32"]
+            shard = Shard(index.with_suffix(".npy"), checksums)
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if shard.shape == (len(keys), *self.shape) and shard.dtype == self.dtype and len(notes) == len(keys):
+        is_whole = len(keys) == len(notes) == len(checksums)
+        if is_whole and shard.shape == (len(keys), *self.shape) and shard.dtype == self.dtype:
             self._add_shard(shard, keys, notes)
 
     def _add_shard(self, shard: Shard, keys: Sequence[str], notes: Sequence[Note | None]) -> None:
@@ -152,6 +155,7 @@ class RowWriter:
         self._file: IO[bytes] | None = None
         self._temporary = self._final = store.folder
         self._rows: dict[str, Note | None] = {}
+        self._checksums: list[int] = []
         self._rows_per_shard = max(1, SHARD_BYTES // max(1, store.row_bytes))
 
     def __contains__(self, key: str) -> bool:
@@ -175,7 +179,9 @@ class RowWriter:
             return
         if self._file is None:
             self._file = self._start()
-        self._file.write(np.ascontiguousarray(row).data)
+        content = np.ascontiguousarray(row).data
+        self._file.write(content)
+        self._checksums.append(zlib.crc32(content))
         self._rows[key] = note
         if len(self._rows) == self._rows_per_shard:
             self.finish()
@@ -188,12 +194,12 @@ class RowWriter:
         self._write_header(self._file, len(self._rows))
         self._file.close()
         publish(self._temporary, self._final)
-        keys, notes = list(self._rows), list(self._rows.values())
-        replace_text(index_of(self._final), json.dumps({"keys": keys, "notes": notes}))
-        shard = Shard(self._final)
+        keys, notes, checksums = list(self._rows), list(self._rows.values()), self._checksums
+        write_sealed(index_of(self._final), {"keys": keys, "notes": notes, "crc32": checksums}, indent=None)
+        shard = Shard(self._final, checksums)
         shard.use()
         self._store._add_shard(shard, keys, notes)
-        self._file, self._rows = None, {}
+        self._file, self._rows, self._checksums = None, {}, []
 
     def discard(self) -> None:
         """Drop the current shard."""
@@ -201,7 +207,7 @@ class RowWriter:
             self._file.close()
             with suppress(OSError):
                 self._temporary.unlink()
-            self._file, self._rows = None, {}
+            self._file, self._rows, self._checksums = None, {}, []
 
     def _start(self) -> IO[bytes]:
         folder = self._store.folder

@@ -25,6 +25,7 @@ class TestRead:
         why: what for.
         runs: paths of the runs that saw them, from OUT.
         photos: how many.
+        weights: hashes of the runs' weights, or nothing.
     """
 
     __test__ = False  # or pytest takes it for a class of tests
@@ -33,6 +34,7 @@ class TestRead:
     why: str
     runs: tuple[str, ...]
     photos: int
+    weights: tuple[str, ...] = ()
 
     @property
     def split(self) -> str:
@@ -45,7 +47,7 @@ class TestRead:
         return self.why.startswith(FINAL)
 
 
-def record_test_read(file: Path, why: str, runs: Sequence[str], photos: int) -> None:
+def record_test_read(file: Path, why: str, runs: Sequence[str], photos: int, weights: Sequence[str] = ()) -> None:
     """Append one read to `test_reads.jsonl`.
 
     Args:
@@ -53,12 +55,14 @@ def record_test_read(file: Path, why: str, runs: Sequence[str], photos: int) -> 
         why: what the photos were read for.
         runs: paths of the runs that saw them, from OUT.
         photos: how many.
+        weights: hashes of the runs' weights, which tell a read that goes on after it was cut off.
     """
     entry = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "why": why,
         "runs": list(runs),
         "photos": photos,
+        **({"weights": list(weights)} if weights else {}),
     }
     with file.open("a", encoding="utf-8") as record:
         record.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -76,22 +80,27 @@ def read_test_reads(file: Path) -> tuple[TestRead, ...]:
 def _parsed(line: str) -> TestRead:
     try:
         entry = json.loads(line)
-        return TestRead(str(entry["time"]), str(entry["why"]), tuple(map(str, entry["runs"])), int(entry["photos"]))
-    except (KeyError, TypeError, ValueError):
+        runs, weights = (tuple(map(str, entry.get(key, ()))) for key in ("runs", "weights"))
+        return TestRead(str(entry["time"]), str(entry["why"]), runs, int(entry["photos"]), weights)
+    except (AttributeError, KeyError, TypeError, ValueError):
         return TestRead("", "unknown: this line of the record is damaged", (), 0)
 
 
 def misgivings(reads: Sequence[TestRead]) -> list[str]:
     """Say what in the record speaks against the test figures, a sentence each.
 
-    The splits of one call are read in turn, each once, after all of them were trained on.
+    The splits of one call are read in turn, each once, after all of them were trained on. Testing the same weights once
+    more, because a call was cut off, tells nothing new.
     """
     said = []
     if any(read.why == VALIDATION for read in reads):
         said.append("The best epochs were chosen on the test photos, so every test figure is too good.")
-    later, seen = set[str](), set[str]()
+    later, seen, known = set[str](), set[str](), set[tuple[str, str]]()
     for read in [read for read in reads if read.is_final]:
-        later |= set(read.runs) if read.split in seen else set()
+        weights = read.weights if len(read.weights) == len(read.runs) else [""] * len(read.runs)
+        tested = set(zip(read.runs, weights, strict=True))
+        later |= {run for run, _ in tested - known} if read.split in seen else set()
+        known |= {(run, sha256) for run, sha256 in tested if sha256}
         seen.add(read.split)
     if later:
         said.append(

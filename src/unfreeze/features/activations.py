@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unfreeze.data.cache_size import open_store
+from unfreeze.data.cache_size import ensure_room, open_store
 from unfreeze.data.inputs import Pixels
 from unfreeze.data.store import RowStore
 from unfreeze.data.threads import in_order
@@ -98,7 +98,7 @@ class Activations:
         """Compute what is not on disk yet; afterwards rows can be taken.
 
         Raises:
-            UnfreezeError: numbers too large for float16.
+            UnfreezeError: numbers too large for float16, or no room for the rows.
         """
         if len(self) and any(engine.choice is None for engine in self._stages):
             self._prepare()
@@ -112,6 +112,9 @@ class Activations:
 
     def _fill(self) -> None:
         chunks = list(self._missing())
+        row_bytes = sum(store.row_bytes for keep, store in zip(self._keep, self._stores, strict=True) if keep)
+        needed = row_bytes * sum(len(chunk) for _, chunk in chunks)
+        ensure_room(self._cache, needed, "What frozen layers make of photos")
         workers = min(engine.choice.workers for engine in self._stages if engine.choice)
         with ExitStack() as writing:
             writers = [writing.enter_context(store.writer()) for store in self._stores]

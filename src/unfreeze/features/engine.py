@@ -26,6 +26,7 @@ from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
 from unfreeze.models.weights import weights_sha256
 from unfreeze.progress import say
+from unfreeze.seals import is_as_sealed, seal_file
 from unfreeze.text import error_in_a_line
 
 TOLERANCE = 1e-3
@@ -134,10 +135,11 @@ class Engine:
             return "there is a GPU"
         wanted = _rows(self.model(self._inputs(sample), training=False))  # Keras exports only what was called once
         file = self._folder / "model.onnx"
-        if file.exists() and not self._open(file, sample, wanted):
+        if is_as_sealed(file) and not self._open(file, sample, wanted):
             return None
         try:
             export_onnx(self.model, file)
+            seal_file(file)
         except Exception as error:  # exporters fail in too many ways to name
             return error_in_a_line(error)
         return self._open(file, sample, wanted)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unfreeze.errors import RunError
 from unfreeze.inference.description import Description
+from unfreeze.seals import METRICS, WEIGHTS, ensure_whole, read_sealed
 
 SHOWN = 10
 
@@ -16,14 +17,20 @@ def finished_run(path: str | Path) -> Path:
         path: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
 
     Raises:
-        RunError: nothing finished is there, or more than one run; the message lists them.
+        RunError: nothing finished is there, or more than one run (the message lists them), or it is damaged.
     """
+    run = _find(path)
+    ensure_whole(run, but=WEIGHTS)  # for children, who look at them themselves
+    return run
+
+
+def _find(path: str | Path) -> Path:
     root = Path(path)
-    if (root / "metrics.json").is_file():
+    if (root / METRICS).is_file():
         return root
     if not root.is_dir():
         raise RunError(no_run(root))
-    runs = sorted(file.parent for file in root.glob("**/*seed-*/metrics.json"))
+    runs = sorted(file.parent for file in root.glob(f"**/*seed-*/{METRICS}"))
     if not runs:
         raise RunError(f"{root} holds no finished run. Call `unfreeze run` or `train` again to finish it.")
     if len(runs) > 1:
@@ -50,7 +57,7 @@ def described(run: Path) -> Description:
     try:
         classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        temperature = float(json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"])
+        temperature = float(read_sealed(run / METRICS)["temperature"])
         return Description(classes, int(config["image_size"]), str(config["resize"]), temperature)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise damaged(run, error) from error

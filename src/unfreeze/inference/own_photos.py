@@ -9,7 +9,9 @@ import yaml
 from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.data.test_reads import record_test_read
 from unfreeze.errors import DataError
+from unfreeze.files import file_sha256
 from unfreeze.inference.finished import finished_run
+from unfreeze.seals import damaged
 
 SPLITS = ("train", "val", "test")
 """What a person may ask for."""
@@ -72,13 +74,15 @@ def own_photos(run: str | Path) -> OwnPhotos:
         run: a RUN folder, `OUT/experiments/NAME/seed-K`, or a folder above it that holds exactly one.
 
     Raises:
-        RunError: there is no finished run.
-        DataError: `splits.csv` is damaged.
+        RunError: there is no finished run, or it or its `splits.csv` is damaged.
+        DataError: `splits.csv` is no such table.
     """
     run = finished_run(run).resolve()
     out = run.parents[2] if len(run.parents) > 2 else run
-    splits = out / splits_name(_split_seed(run))
+    splits, sha256 = _splits(run, out)
     rows = read_splits(splits) if splits.is_file() else ()
+    if rows and sha256 not in (None, file_sha256(splits)):
+        raise damaged(splits, "its checksum is not that in the run's config.yaml")
     try:
         data = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["data"]
         source, validation = str(data["source"]), data["validation"]
@@ -87,8 +91,10 @@ def own_photos(run: str | Path) -> OwnPhotos:
     return OwnPhotos(run, out, rows, source, validation == "test")
 
 
-def _split_seed(run: Path) -> int:
+def _splits(run: Path, out: Path) -> tuple[Path, str | None]:
+    """Give the file with a run's split, and its hash where that is known."""
     try:
-        return int(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["data"]["split_seed"])
+        data = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["data"]
+        return out / splits_name(int(data["split_seed"])), str(data["sha256"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return 0
+        return out / splits_name(0), None

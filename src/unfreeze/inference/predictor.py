@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,8 @@ class Predictor:
         self._name = str(run)
         self.run = finished_run(run) if Path(run).is_dir() else None
         self._key: str | None = None
-        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged files have no copy, and are refused below
-            self._key = (run_key(self.run) if self.run else backbone_key(self._name)) if quick else None
+        if quick:
+            self._key = run_key(self.run) if self.run else backbone_key(self._name)
         self._copy = open_copy(self._key) if self._key else None
         if self._copy:
             self._use(self._copy.description)

@@ -15,9 +15,10 @@ import numpy as np
 
 from unfreeze import __version__, progress
 from unfreeze.data.cache_folder import ENGINES, cache_folder
-from unfreeze.files import file_sha256, replace_text, write_atomically
+from unfreeze.files import replace_text, write_atomically
 from unfreeze.inference.description import Description
 from unfreeze.inference.sample import sample_pixels
+from unfreeze.seals import METRICS, is_as_sealed, read_sealed, seal_file
 from unfreeze.text import error_in_a_line
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def run_key(run: Path) -> str:
     """Name all that a finished run's predictions depend on.
 
     Raises:
-        OSError, ValueError, KeyError: a file of the run is missing or damaged.
+        RunError: the run's figures are missing or damaged.
     """
-    temperature = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["temperature"]
-    files = [file_sha256(run / name) for name in ("model.keras", "classes.json", "config.yaml")]
-    return _key([*files, temperature])
+    figures = read_sealed(run / METRICS)
+    files = [figures["files"][name] for name in ("model.keras", "classes.json", "config.yaml")]
+    return _key([*files, figures["temperature"]])
 
 
 def backbone_key(name: str) -> str:
@@ -51,7 +52,7 @@ def backbone_key(name: str) -> str:
 def open_copy(key: str) -> "OnnxNetwork | None":
     """Open the copy of this key, if it is there and can be used."""
     file = _folder(key) / "network.onnx"
-    if not file.is_file():
+    if not is_as_sealed(file):
         return None
     from unfreeze.inference.onnx_network import OnnxNetwork
 
@@ -87,6 +88,7 @@ def make_copy(key: str, model: "keras.Model", description: Description) -> "Onnx
             write_onnx(model, description, temporary)
             network = OnnxNetwork(temporary)
             _ensure_same(network, model, description)
+        seal_file(folder / "network.onnx")
         return network
     except Exception as error:  # exporters fail in too many ways to name
         reason = error_in_a_line(error)

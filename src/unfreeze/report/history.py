@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from unfreeze.data.items import inner_path
 from unfreeze.errors import RunError
 
 _COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -119,8 +120,10 @@ def _parent(run: Path) -> _Parent | None:
         parent = json.loads(file.read_text(encoding="utf-8"))["parent"]
         if parent is None:
             return None
-        out = run.resolve().parents[2]
-        return _Parent(folder=out / parent["path"], is_last=parent["checkpoint"] == "last")
+        out, path = run.resolve().parents[2], str(parent["path"])
+        if not Path(path).is_absolute():  # as that of a run in another folder is
+            path = inner_path(path)
+        return _Parent(folder=out / path, is_last=parent["checkpoint"] == "last")
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
 

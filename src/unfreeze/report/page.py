@@ -72,6 +72,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
     """Gather what the template shows."""
     (results,) = comparison.results
     out = results.out
+    recipe = out / "recipe.yaml"
     splits = out / splits_name(results.dataset.split_seed)
     rows = read_splits(splits) if splits.is_file() else ()
     reads = read_test_reads(out / "test_reads.jsonl")
@@ -118,7 +119,7 @@ def _content(comparison: Comparison, photos: Mapping[str, Path]) -> dict[str, An
         "listed": LISTED,
         "gallery_size": GALLERY,
         "reads": reads,
-        "recipe": (out / "recipe.yaml").read_text(encoding="utf-8") if (out / "recipe.yaml").is_file() else None,
+        "recipe": recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else None,
     }
 
 
@@ -208,7 +209,10 @@ def _bad_files(out: Path) -> list[list[str]]:
     if not file.is_file():
         return []
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return list(csv.reader(lines))[1:]
+        try:
+            return [row for row in csv.reader(lines) if len(row) == 2][1:]
+        except csv.Error:
+            return [[file.name, "is damaged; `unfreeze run` writes it again"]]
 
 
 def _tested(comparison: Comparison) -> list[Summary]:

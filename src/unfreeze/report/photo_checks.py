@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from unfreeze.errors import RunError
+from unfreeze.seals import damaged, read_sealed
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class PhotoChecks:
     Attributes:
         backbone: whose features were looked at.
         photos: how many were looked at.
-        sha256: of the network and of the photos with their labels and splits.
+        looked_at: SHA-256 of the network and of the photos with their labels and splits.
         near_duplicates: the most similar first.
         suspicious_labels: the least probable first.
     """
 
     backbone: str
     photos: int
-    sha256: str
+    looked_at: str
     near_duplicates: tuple[NearDuplicate, ...]
     suspicious_labels: tuple[SuspiciousLabel, ...]
 
@@ -61,7 +61,7 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
     """Read what was found among a series' photos; None where nobody has looked.
 
     Raises:
-        RunError: something else is in the file.
+        RunError: it is damaged, or something else is in the file.
     """
     import pydantic
 
@@ -69,8 +69,6 @@ def read_photo_checks(out: Path) -> PhotoChecks | None:
     if not file.is_file():
         return None
     try:
-        return pydantic.TypeAdapter(PhotoChecks).validate_json(file.read_bytes())
+        return pydantic.TypeAdapter(PhotoChecks).validate_python(read_sealed(file))
     except pydantic.ValidationError as error:
-        raise RunError(
-            f"{file} is damaged: {error.error_count()} fields are missing or wrong. `unfreeze run` writes it again."
-        ) from None
+        raise damaged(file, f"{error.error_count()} fields are missing or wrong") from None

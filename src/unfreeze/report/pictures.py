@@ -1,6 +1,5 @@
 """Every picture of a finished series, as PNG files in OUT/pictures."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from unfreeze.report.confusion import confusion
 from unfreeze.report.curves import curves
 from unfreeze.report.results import ExperimentResult, load_results
 from unfreeze.report.style import Picture
+from unfreeze.seals import read_sealed
 
 
 def save_picture(picture: Picture, path: Path) -> None:
@@ -67,9 +67,7 @@ def read_metrics(run: Path) -> Metrics:
     """
     file = run / "metrics.json"
     try:
-        return Metrics.from_json(json.loads(file.read_text(encoding="utf-8"))["test"])
-    except FileNotFoundError:
-        raise RunError(f"{file} isn't there: the run is not finished. Call `unfreeze run` again.") from None
+        return Metrics.from_json(read_sealed(file)["test"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unfreeze.errors import RunError
+from unfreeze.seals import damaged, unsealed
 
 SCHEMA = 1
 
@@ -182,7 +183,7 @@ def load_results(out: Path) -> Results:
     Fields that this version does not know are passed over.
 
     Raises:
-        RunError: there is none, it has another schema, or fields are missing or wrong (all are named).
+        RunError: there is none, it is damaged, has another schema, or fields are missing or wrong (all are named).
     """
     import pydantic
 
@@ -195,7 +196,10 @@ def load_results(out: Path) -> Results:
             "wrote (its --out, or runs/NAME), or call `unfreeze run` again to finish it."
         ) from None
     try:
-        content = pydantic.TypeAdapter(dict[str, Any]).validate_json(text)
+        content = unsealed(text)
+    except ValueError as error:
+        raise damaged(file, error) from None
+    try:
         schema = content.get("schema")
         if schema != SCHEMA:
             raise RunError(

@@ -117,7 +117,7 @@ def write_as_is(experiment: AsIs, photos: SeriesPhotos, run: RunFolder) -> None:
             "accuracy": None,
         },
     }
-    write_json(run.metrics, metrics)
+    run.seal(metrics)
 
 
 def parts_of(run: RunFolder, pixels: Pixels, frozen: FrozenLayers) -> tuple[keras.Model, Activations]:

@@ -20,6 +20,7 @@ from unfreeze.models.unfreezing import cut_block, unfrozen_layers
 from unfreeze.models.weights import count_parameters, weights_sha256
 from unfreeze.progress import say
 from unfreeze.series.division import Division
+from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
@@ -28,6 +29,7 @@ from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.linear_probe import fit_head
 from unfreeze.training.phase import train_phase
+from unfreeze.training.resume import TrainingState
 from unfreeze.training.tensorboard import TensorBoardEvents
 
 
@@ -55,7 +57,6 @@ def train_experiment(
     """
     clock = Clock()
     run.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
-    run.checkpoint("best").unlink(missing_ok=True)  # of a run that was cut off
     config = settings(experiment, seed, describe(photos), custom.described())
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
@@ -74,35 +75,37 @@ def train_experiment(
         backbone = backbone_of(classifier)
         started_from = weights_sha256(classifier)
         history = HistoryFile(run.history)
-        tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
         best = Checkpoint(classifier, run.checkpoint("best"), monitor="val_loss" if val else None)
         last = Checkpoint(classifier, run.checkpoint("last"), twin=best)
+        identity = {**config, "weights": started_from}
+        here = environment(experiment.engine)
+        state = TrainingState(run.state, classifier, best, history, custom.callbacks, identity, here)
+        tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
         callbacks = [best, last, history, tensorboard]
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None
-    proofs: list[dict[str, Any]] = []
-    for phase in experiment.phases:
+    for phase in experiment.phases[state.phase :]:
         unfrozen = unfrozen_layers(backbone, phase.unfreeze)
         if block := cut_block(backbone, unfrozen):
             say(f"{experiment.name}: unfreeze {phase.unfreeze} cuts through {block}")
-        seen, epochs = experiment.in_phase(phase), range(len(history.rows), len(history.rows) + phase.epochs)
+        seen, epochs = experiment.in_phase(phase), state.begin(unfrozen, phase.epochs)
         with clock("features"):
             train_pixels = photos.training_pixels(train, seen, epochs)
             train_rows = replace(division, experiment=seen).rows(classifier, unfrozen, train_pixels, True).compute()
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
-        with clock("train"), proof_of_freezing(classifier, unfrozen, proofs):
+        with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
             trained = division.trained(classifier, unfrozen)
             batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
-            shown = EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))
+            shown = [*callbacks, EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))]
             if phase.solver == "lbfgs":
-                own = [*callbacks, shown, *custom.callbacks]
-                fit_head(classifier, trained, batches, validation, epochs, own)
+                fit_head(classifier, trained, batches, validation, epochs, [*shown, *custom.callbacks])
             else:
                 rate = phase.learning_rate or 0.0
-                own = [*callbacks, shown]
-                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, own, custom)
+                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, shown, custom, state)
+        if phase is not experiment.phases[-1]:
+            state.end()
     tensorboard.close()
 
     # The best epoch's weights are the result: of the model, the figures, and the children
@@ -123,16 +126,18 @@ def train_experiment(
         with write_atomically(run.model) as path:
             classifier.save(path)
 
-    write_json(run.lineage, lineage(run, config, parent, started_from, weights_sha256(classifier), proofs))
+    origin = lineage(run, config, parent, started_from, weights_sha256(classifier), state.proofs)
+    write_json(run.lineage, {**origin, **({"environments_before": state.environments} if state.environments else {})})
     metrics = {
         "train_images": len(train),
-        "trainable_parameters": proofs[-1]["trainable_parameters"],
+        "trainable_parameters": state.proofs[-1]["trainable_parameters"],
         "seconds": clock.seconds(),
         "val": figures,
         "test": None,
         "temperature": temperature,
     }
-    write_json(run.metrics, metrics)
+    run.seal(metrics)
+    run.state.unlink(missing_ok=True)
 
 
 def start_model(

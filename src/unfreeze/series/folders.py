@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import yaml
 from unfreeze.data.splits import splits_name
 from unfreeze.errors import RunError
 from unfreeze.files import replace_text
+from unfreeze.seals import RUN_FILES, hashes, write_sealed
 
 _RUN_NAME = re.compile(r"(?:split-(\d+)-)?seed-(\d+)")
 
@@ -86,9 +87,31 @@ class RunFolder:
         return self.path / "checkpoints" / "best.weights.h5"
 
     @property
+    def state(self) -> Path:
+        """Where training stands, until it has come to its end."""
+        return self.path / "checkpoints" / "last" / "state.npz"
+
+    @property
     def is_trained(self) -> bool:
         """Whether training came to its end."""
         return self.metrics.is_file()
+
+    def seal(self, figures: Mapping[str, Any]) -> None:
+        """Write `metrics.json`, with the hashes of the run's other files.
+
+        Args:
+            figures: what it holds besides; hashes among them stay as they are, and are not made good.
+        """
+        known = figures.get("files", {})
+        new = hashes(self.path, [name for name in RUN_FILES if name not in known])
+        write_sealed(self.metrics, {**figures, "files": {**known, **new}})
+
+    def discard(self) -> None:
+        """Delete the run, `metrics.json` first, and the pictures of it."""
+        self.metrics.unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+        for picture in (self.path.parents[2] / "pictures").glob(f"{self.path.parent.name}-{self.path.name}-*.png"):
+            picture.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -107,6 +130,11 @@ class SeriesFolder:
         folders = (self.path / "experiments" / experiment).glob("*seed-*")
         runs = [RunFolder(folder) for folder in folders if _RUN_NAME.fullmatch(folder.name)]
         return sorted(runs, key=lambda run: (run.split_seed, run.seed))
+
+    @property
+    def experiments(self) -> list[Path]:
+        """The folders of all experiments that are there."""
+        return [folder for folder in (self.path / "experiments").glob("*") if folder.is_dir()]
 
     def events(self, run: RunFolder) -> Path:
         """TensorBoard's event files of one run."""

@@ -9,6 +9,7 @@ from unfreeze.errors import RunError
 from unfreeze.files import file_sha256
 from unfreeze.inference.finished import finished_run
 from unfreeze.models.backbone_files import backbone_sha256
+from unfreeze.seals import ensure_whole
 from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, read_json, read_yaml
 
@@ -47,6 +48,7 @@ def read_parent(run: RunFolder, checkpoint: str) -> Parent:
     Raises:
         RunError: the parent is not finished, trained nothing, or its files are damaged.
     """
+    ensure_whole(run.path)
     lineage = read_json(run.lineage)
     if lineage["kind"] == "as_is":
         raise RunError(f"{run.path} is as-is, so nothing of it is trained; start from ImageNet's weights, without it.")

@@ -16,8 +16,9 @@ from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import reused_classifier
 from unfreeze.report.photo_checks import Checked, NearDuplicate, PhotoChecks, SuspiciousLabel, read_photo_checks
+from unfreeze.seals import write_sealed
 from unfreeze.series.division import Division
-from unfreeze.series.folders import SeriesFolder, write_json
+from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.photos import SeriesPhotos
 
 
@@ -38,7 +39,7 @@ def check_photos(
     used = _used(photos, max(experiment.fraction for experiment in series))
     looked_at = _sha256(series[0], used)
     with suppress(RunError):  # a damaged file is written again
-        if (there := read_photo_checks(folder.path)) and there.sha256 == looked_at:
+        if (there := read_photo_checks(folder.path)) and there.looked_at == looked_at:
             return
     experiment = series[0].model_copy(update={"augment": False, "engine": "cached"})
     classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
@@ -55,7 +56,7 @@ def check_photos(
     checks = PhotoChecks(
         backbone=experiment.backbone,
         photos=len(used),
-        sha256=looked_at,
+        looked_at=looked_at,
         near_duplicates=tuple(
             NearDuplicate((Checked(**described(pair.first)), Checked(**described(pair.second))), pair.similarity)
             for pair in near_duplicates(features.take, labels, [split for _, split in used])
@@ -70,7 +71,7 @@ def check_photos(
             for found in suspicious_labels(features.take, labels)
         ),
     )
-    write_json(folder.photo_checks, asdict(checks))
+    write_sealed(folder.photo_checks, asdict(checks))
 
 
 def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:

@@ -14,6 +14,8 @@ from unfreeze.data.inputs import Pixels
 from unfreeze.data.sources import Source, open_source
 from unfreeze.data.splits import Splits, class_index, split
 from unfreeze.data.store import RowStore
+from unfreeze.errors import DataError
+from unfreeze.text import SHOWN
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,12 @@ class SeriesPhotos:
             paths = {photo.path for photo in photos if photo.sha256 in missing}
             items = tuple(item for item in self.source.items if item.path in paths)
             scan(replace(self.source, items=items), store, image_size, resize)
+            if lost := [photo.path for photo in photos if photo.sha256 not in store]:
+                raise DataError(
+                    f"{len(lost)} photos of {self.source.name} are gone, or were changed, since this call began: "
+                    f"{', '.join(lost[:SHOWN])}. Put that right and make the same call again, which looks at all of "
+                    "them anew; what is finished is kept."
+                )
         return store
 
 

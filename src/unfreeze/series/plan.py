@@ -10,12 +10,13 @@ import keras
 from unfreeze.backend import thread_count
 from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
+from unfreeze.data.cache_size import free_bytes
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.errors import LayerError
 from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.models.backbones import build_imagenet_classifier, pretrained_backbone
+from unfreeze.models.backbones import build_backbone, build_imagenet_classifier, pretrained_backbone
 from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
@@ -107,7 +108,12 @@ def plan(
         ]
         for photos in splits
     ]
-    return [_together(of_splits) for of_splits in zip(*planned, strict=True)]
+    together = [_together(of_splits) for of_splits in zip(*planned, strict=True)]
+    needed = sum(each.disk_bytes for each in together)
+    free = min(free_bytes(cache_folder()), free_bytes(Path.cwd()))
+    if needed > free:
+        say(f"There is not enough room: {needed / 1e6:,.0f} MB will be written, and {free / 1e6:,.0f} MB are free")
+    return together
 
 
 def _together(plans: Sequence[PlannedExperiment]) -> PlannedExperiment:
@@ -139,6 +145,14 @@ def check_layers(
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:
         raise LayerError("\n".join(mistakes))
+
+
+def run_bytes(experiment: AnyExperiment) -> int:
+    """Give about the bytes that a run of an experiment takes in OUT: best and last checkpoint, and the saved model."""
+    network = experiment.backbone, experiment.image_size
+    if isinstance(experiment, Experiment):
+        return 3 * 4 * pretrained_backbone(*network).count_params()
+    return 4 * build_backbone(*network, weights=None).count_params()
 
 
 def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> PlannedExperiment:

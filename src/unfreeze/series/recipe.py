@@ -128,7 +128,7 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment
         recipe: for the name and the data.
         experiments: complete ones, so that the file stays true when defaults change.
     """
-    before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = recipe_of_folder(path)
     own = {name: reference.model_dump() for name, reference in recipe.references.items()}
     references = {**before.get("references", {}), **own}
     content = {
@@ -145,6 +145,16 @@ def write_recipe(path: Path, recipe: Recipe, experiments: Sequence[AnyExperiment
         },
     }
     replace_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def recipe_of_folder(path: Path) -> dict[str, Any]:
+    """Read the recipe in a series' folder; empty where it isn't there or is damaged, since it is written anew then."""
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        check_recipe(content, str(path))
+    except (OSError, ValueError, AttributeError, RecipeError):  # or it is no mapping
+        return {}
+    return content
 
 
 def _findable(source: str | None) -> str | None:

@@ -5,18 +5,21 @@ from typing import Any
 from unfreeze.config import Blocks, Experiment
 from unfreeze.report.results import as_results
 from unfreeze.report.summary import Summary, summarize
-from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
+from unfreeze.seals import read_sealed, write_sealed
+from unfreeze.series.folders import RunFolder, SeriesFolder, read_json
 from unfreeze.series.lineage import read_settings
+from unfreeze.series.recipe import recipe_of_folder
 
 TEST_FIGURES = ("n", "accuracy", "ci95", "macro_f1", "nll", "ece", "brier", "nll_uncalibrated", "ece_uncalibrated")
 
 
 def trained_runs(out: SeriesFolder) -> list[RunFolder]:
-    """Give every trained run of a series: experiments as in `recipe.yaml`, each split after split, seeds ascending."""
-    found: list[RunFolder] = []
-    for name in read_yaml(out.recipe)["experiments"]:
-        found += [run for run in out.runs(name) if run.is_trained]
-    return found
+    """Give every trained run of a series: experiments as in `recipe.yaml`, each split after split, seeds ascending.
+
+    The folders count, not the recipe, so that nothing is lost where that was changed.
+    """
+    names = [*recipe_of_folder(out.recipe).get("experiments", {}), *sorted(folder.name for folder in out.experiments)]
+    return [run for name in dict.fromkeys(names) for run in out.runs(name) if run.is_trained]
 
 
 def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str, str]) -> None:
@@ -36,11 +39,11 @@ def write_results(out: SeriesFolder, dataset: dict[str, Any], left_out: dict[str
         "environment": read_json(runs[-1].lineage)["environment"],
         "experiments": entries,
         "left_out": left_out,
-        "references": read_yaml(out.recipe).get("references", {}),
+        "references": recipe_of_folder(out.recipe).get("references", {}),
         "seconds": {"total": round(total, 3)},
     }
     content["summary"] = [_over_seeds(summary) for summary in summarize(as_results(content, out.path))]
-    write_json(out.results, content)
+    write_sealed(out.results, content)
 
 
 def _over_seeds(summary: Summary) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def _over_seeds(summary: Summary) -> dict[str, Any]:
 
 
 def _entry(out: SeriesFolder, run: RunFolder) -> dict[str, Any]:
-    figures, experiment, lineage = read_json(run.metrics), read_settings(run), read_json(run.lineage)
+    figures, experiment, lineage = read_sealed(run.metrics), read_settings(run), read_json(run.lineage)
     val, test = figures["val"], figures["test"]
     training: dict[str, Any] = {}
     if isinstance(experiment, Experiment):

@@ -6,25 +6,27 @@ from typing import Any
 
 from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
+from unfreeze.data.cache_size import ensure_room
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.data.test_reads import FINAL, SPLIT, VALIDATION, record_test_read
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.features.frozen import FrozenLayers
-from unfreeze.files import file_sha256
 from unfreeze.progress import say
 from unfreeze.report.page import write_report
 from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
 from unfreeze.report.side_by_side import side_by_side
+from unfreeze.seals import REMEDY, damage
 from unfreeze.series.as_is import fit_class_maps, write_as_is
 from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
-from unfreeze.series.folders import SeriesFolder
+from unfreeze.series.folders import RunFolder, SeriesFolder, read_yaml
 from unfreeze.series.lineage import ensure_same, find_parent, settings
+from unfreeze.series.lock import held
 from unfreeze.series.photo_checks import check_photos
 from unfreeze.series.photos import SeriesPhotos, describe, open_photos
-from unfreeze.series.plan import check_layers
+from unfreeze.series.plan import check_layers, run_bytes
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
 from unfreeze.series.results import trained_runs, write_results
 from unfreeze.series.test_set import evaluate_on_test
@@ -80,11 +82,31 @@ def run(
     series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
     experiments = with_parents(series, only)
     splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
-    if force:
-        folder.discard([experiment.name for experiment in experiments] if only else None)
-    claim(folder, recipe, experiments, splits, custom)
-    ensure_usable(photos.catalog, splits[0].splits, allow_bad)
+    with held(folder.path):
+        if force:
+            folder.discard([experiment.name for experiment in experiments] if only else None)
+        runs = [
+            folder.run(each.name, seed, split)
+            for split in recipe.split_seeds
+            for each in experiments
+            for seed in each.seeds
+        ]
+        discard_damaged(folder, runs)
+        claim(folder, recipe, experiments, splits, custom)
+        ensure_usable(photos.catalog, splits[0].splits, allow_bad)
+        return _run(recipe, series, experiments, left_out, splits, folder, custom)
 
+
+def _run(
+    recipe: Recipe,
+    series: Sequence[AnyExperiment],
+    experiments: Sequence[AnyExperiment],
+    left_out: dict[str, str],
+    splits: Sequence[SeriesPhotos],
+    folder: SeriesFolder,
+    custom: Custom,
+) -> Results:
+    """Train what is not trained yet of `experiments`, test it, and put the results of everything in OUT together."""
     frozen, changed = FrozenLayers(cache_folder()), set[str]()
     trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
     for photos in splits:
@@ -97,6 +119,7 @@ def run(
                 if target.is_trained:
                     say(f"{experiment.name}, {target.title}: already trained")
                     continue
+                ensure_room(folder.path, run_bytes(experiment), f"{experiment.name}, {target.title},")
                 if isinstance(experiment, AsIs):
                     write_as_is(experiment, photos, target)
                     continue
@@ -122,8 +145,23 @@ def run(
         check_photos(folder, splits[0], trained, frozen)
     save_pictures(folder.path, changed)
     results = load_results(folder.path)
-    write_report(side_by_side(results), {item.path: item.file for item in photos.source.items})
+    write_report(side_by_side(results), {item.path: item.file for item in splits[0].source.items})
     return results
+
+
+def discard_damaged(folder: SeriesFolder, targets: Sequence[RunFolder]) -> None:
+    """Delete those trained runs among `targets` that are damaged, so that they are made again, and say so.
+
+    Raises:
+        RunError: another run in the folder is damaged.
+    """
+    for run in trained_runs(folder):
+        if not (problem := damage(run.path)):
+            continue
+        if run not in targets:
+            raise RunError(f"{problem}. {REMEDY}")
+        say(f"{run.path.parent.name}, {run.title}, is made again: {problem}")
+        run.discard()
 
 
 def with_parents(experiments: Sequence[AnyExperiment], only: Sequence[str]) -> list[AnyExperiment]:
@@ -171,12 +209,12 @@ def claim(
         RunError: it isn't; the message shows the differences and the ways out.
     """
     ways_out = "Choose another folder with --out, or throw the old results away with --force."
-    there = trained_runs(folder) if folder.recipe.exists() else []
+    there = trained_runs(folder)
     for photos in splits:
         split_seed = photos.splits.split_seed
         file = folder.splits(split_seed)
-        has_results = any(run.split_seed == split_seed for run in there)
-        if has_results and file_sha256(file) != photos.splits.sha256:
+        of_split = [run for run in there if run.split_seed == split_seed]
+        if any(read_yaml(run.config)["data"]["sha256"] != photos.splits.sha256 for run in of_split):
             raise RunError(
                 f"{folder.path} holds results on other photos or another split: its {file.name} is not what "
                 f"{photos.source.name} gives now. {ways_out}"

@@ -17,9 +17,10 @@ from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import backbone_of, reused_classifier
 from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.progress import task
+from unfreeze.seals import read_sealed
 from unfreeze.series.as_is import measured, parts_of
 from unfreeze.series.division import Division
-from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml, write_json
+from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml
 from unfreeze.series.lineage import read_settings
 from unfreeze.series.photos import SeriesPhotos
 from unfreeze.training.batches import Batches
@@ -44,16 +45,17 @@ def evaluate_on_test(
         out: the series' folder, which keeps the record of reads.
         why: goes on record with the read.
     """
-    waiting = [run for run in runs if read_json(run.metrics)["test"] is None]
+    waiting = [run for run in runs if read_sealed(run.metrics)["test"] is None]
     if not waiting or not photos.splits.test:
         return []
     names = [run.path.relative_to(out.path).as_posix() for run in waiting]
-    record_test_read(out.test_reads, why, names, len(photos.splits.test))
+    weights = [read_json(run.lineage)["weights_sha256"] for run in waiting]
+    record_test_read(out.test_reads, why, names, len(photos.splits.test), weights)
     with task("Testing", len(waiting)) as advance:
         for run in waiting:
             started = time.perf_counter()
             experiment = read_settings(run)
-            figures = read_json(run.metrics)
+            figures = read_sealed(run.metrics)
             labels, probabilities = _test(run, experiment, photos, series, frozen)
             metrics = evaluate(labels, probabilities, figures["temperature"])
             paths, calibrated = (
@@ -68,8 +70,8 @@ def evaluate_on_test(
             spent = time.perf_counter() - started
             for part in ("evaluate", "total"):
                 figures["seconds"][part] = round(figures["seconds"][part] + spent, 3)
-            write_json(run.metrics, figures)
             write_hparams(out.events(run), *_hparams(experiment, run, metrics))
+            run.seal(figures)
             advance(1)
     return names
 

@@ -39,7 +39,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
         super().__init__(
             str(path), monitor=monitor or "loss", mode="min", save_best_only=monitor is not None, save_weights_only=True
         )
-        self._path, self._twin = path, twin
+        self.path, self._twin = path, twin
         self._kept = _KeptWeights(whole)
         self._written = time.monotonic()
 
@@ -60,6 +60,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Write what is not on disk yet."""
         self._write()
+        self._kept.weights = None
 
     @property
     def is_current(self) -> bool:
@@ -69,17 +70,27 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
     @property
     def is_written(self) -> bool:
         """Whether the weights worth keeping are on disk."""
-        return self._kept.weights is None
+        return not self._kept.is_pending
+
+    @property
+    def kept(self) -> list[np.ndarray] | None:
+        """What training changes of the weights worth keeping; None where those are of an earlier phase, and on disk."""
+        return self._kept.weights
+
+    def take_up(self, best: float | None, kept: list[np.ndarray] | None) -> None:
+        """Go on from where training was cut off, with the lowest value so far, and `kept` as it was then."""
+        self.best = best
+        self._kept.weights, self._kept.is_pending = kept, kept is not None
 
     def _write(self) -> None:
-        if self._kept.weights is not None:
-            with write_atomically(self._path) as temporary:
+        if self._kept.is_pending:
+            with write_atomically(self.path) as temporary:
                 if self.is_current and self._twin and self._twin.is_current and self._twin.is_written:
-                    shutil.copyfile(self._twin._path, temporary)
+                    shutil.copyfile(self._twin.path, temporary)
                 else:
                     with self._kept.in_place():
                         self._kept.whole.save_weights(temporary)
-            self._kept.weights = None
+            self._kept.is_pending = False
         self._written = time.monotonic()
 
 
@@ -89,10 +100,11 @@ class _KeptWeights:
     def __init__(self, whole: keras.Model):
         self.whole = whole
         self.weights: list[np.ndarray] | None = None
-        self.is_current = False
+        self.is_pending = self.is_current = False
 
     def save_weights(self, filepath: str, overwrite: bool = True) -> None:
-        self.weights, self.is_current = self._copy(), True
+        self.weights = self._copy()
+        self.is_pending = self.is_current = True
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ def train_phase(
     epochs: range,
     callbacks: Sequence[keras.callbacks.Callback],
     custom: Custom | None = None,
+    state: keras.callbacks.Callback | None = None,
 ) -> None:
     """Train the head and the unfrozen layers of a classifier.
 
@@ -45,6 +46,7 @@ def train_phase(
         epochs: numbers of this phase's epochs, counted from 0 through all phases.
         callbacks: Keras callbacks.
         custom: the caller's own optimizer, loss and further callbacks, if any.
+        state: a callback that is called after all others, if any.
     """
     custom = custom or Custom()
     freeze(backbone_of(classifier), unfrozen)
@@ -54,7 +56,7 @@ def train_phase(
         validation_data=validation,
         initial_epoch=epochs.start,
         epochs=epochs.stop,
-        callbacks=[EpochStart(batches), *callbacks, *custom.callbacks],
+        callbacks=[EpochStart(batches), *callbacks, *custom.callbacks, *([state] if state else [])],
         shuffle=False,
         verbose=0,  # pyright: ignore[reportArgumentType]
     )

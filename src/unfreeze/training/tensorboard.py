@@ -21,7 +21,8 @@ class TensorBoardEvents(keras.callbacks.Callback):
 
     Args:
         folder: for the `train` and `validation` event files; what stands there is replaced.
-        rows: the history that another callback keeps and that stands before this one in the list.
+        rows: the history that another callback keeps and that stands before this one in the list; epochs that are in it
+            already are written at once.
         epochs_before: epochs of the experiment's ancestors, on which its curves go on.
     """
 
@@ -30,10 +31,14 @@ class TensorBoardEvents(keras.callbacks.Callback):
         shutil.rmtree(folder, ignore_errors=True)
         self._rows, self._epochs_before = rows, epochs_before
         self._writers = {name: SummaryWriter(str(folder / name)) for name in SCALARS}
+        for row in rows:
+            self._add(row)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the history's newest row."""
-        row = self._rows[-1]
+        self._add(self._rows[-1])
+
+    def _add(self, row: dict[str, Any]) -> None:
         for name, writer in self._writers.items():
             for tag, column in SCALARS[name].items():
                 if column in row:
