@@ -1,7 +1,8 @@
 """Files from strangers: nothing in them is executed, and they lead nowhere else.
 
-Archives and pickles have tests beside their code (`tests/data/test_archive.py`, `tests/models/test_torch_checkpoint.py`),
-models with code in `tests/inference/test_predictor.py` and `tests/models/test_own_backbone.py`.
+Archives and pickles have tests beside their code (`tests/data/test_archive.py` and
+`tests/models/test_torch_checkpoint.py`), models with code in `tests/inference/test_predictor.py` and
+`tests/models/test_own_backbone.py`.
 """
 
 import json
