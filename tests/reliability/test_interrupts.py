@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no such s
 MAIN = "import sys; from unfreeze.cli import main; sys.exit(main())"
 STUBBORN = """
 import sys, time
-import unfreeze.series.run
+import unfreeze
 def run(*_, **__):
     print("ready", file=sys.stderr, flush=True)
     while True:

@@ -119,10 +119,9 @@ def test_killed_anywhere_a_series_ends_as_undisturbed(recipe_of_kills, solar_cel
 def test_killed_and_called_again_runs_end_as_undisturbed(series, recipe, solar_cells, cache, tmp_path):
     arguments = [str(recipe), str(solar_cells), str(tmp_path / "out"), None, ("model_2", "model_3")]
     log = tmp_path / "killed.log"
-    for kill in (Kill(moment=90), Kill(seconds=6), Kill(moment=60)):  # while training; then wherever it is by now
-        assert unfreeze_run(arguments, cache, log, kill) in (0, -9)
+    for kill in (Kill(moment=90), Kill(moment=150)):
+        assert unfreeze_run(arguments, cache, log, kill) == -9, log.read_text()
     assert unfreeze_run(arguments, cache, log) == 0, log.read_text()
-    assert log.read_text().count("killed ") >= 2
     found, expected = run_of(tmp_path / "out"), run_of(series)
     assert len(found) == 3 + 2 * 9
     series_files = ("results.json", "photo_checks.json")  # of all experiments

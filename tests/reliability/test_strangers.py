@@ -1,6 +1,8 @@
-"""Files from strangers: nothing in them is executed, and they lead nowhere else. Archives and pickles have tests beside
-their code (`tests/data/test_archive.py`, `tests/models/test_torch_checkpoint.py`), models with code in
-`tests/inference/test_predictor.py` and `tests/models/test_own_backbone.py`.
+"""Files from strangers: nothing in them is executed, and they lead nowhere else.
+
+Archives and pickles have tests beside their code (`tests/data/test_archive.py` and
+`tests/models/test_torch_checkpoint.py`), models with code in `tests/inference/test_predictor.py` and
+`tests/models/test_own_backbone.py`.
 """
 
 import json
@@ -60,6 +62,6 @@ def test_weights_that_point_to_another_file_are_not_read(tmp_path):
         weights[name] = h5py.ExternalLink(str(secret), name)
     before = keras.ops.convert_to_numpy(classifier.get_layer("head").weights[0]).copy()
     classifier.get_layer("head").weights[0].assign(before * 0)
-    with pytest.raises(Exception, match="(?i)external|link|not allowed|not a dataset"):
+    with pytest.raises(Exception, match=r"(?i)external|link|not allowed|not a dataset"):
         classifier.load_weights(file)
     assert not keras.ops.convert_to_numpy(classifier.get_layer("head").weights[0]).any()
