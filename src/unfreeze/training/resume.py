@@ -98,10 +98,11 @@ class TrainingState(keras.callbacks.Callback):
             return
         about, arrays = self._read["about"], self._read["arrays"]
         self._read = None
-        optimizer: Any = self.model.optimizer
+        model: Any = self.model
+        optimizer = model.optimizer
         if values := _listed(arrays, "optimizer"):
             if not optimizer.built:
-                optimizer.build(self.model.trainable_variables)
+                optimizer.build(model.trainable_variables)
             _assign(optimizer.variables, values)
         for number, (callback, counted) in enumerate(zip(self._own, about["callbacks"], strict=True)):
             for name, value in counted.items():
@@ -109,8 +110,9 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the file if it is time, unless the phase ends here."""
-        if epoch < self._last_epoch and not self.model.stop_training and self._is_due():
-            self._write(self.model.optimizer)
+        model: Any = self.model
+        if epoch < self._last_epoch and not model.stop_training and self._is_due():
+            self._write(model.optimizer)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._written >= training_callbacks.WRITE_EVERY
