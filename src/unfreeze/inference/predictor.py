@@ -20,7 +20,7 @@ from unfreeze.inference.description import Description
 from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import damaged, described, finished_run, no_run
 from unfreeze.inference.prediction import Prediction
-from unfreeze.inference.quick_copy import backbone_key, make_copy, open_copy, run_key
+from unfreeze.inference.quick_copy import backbone_key, copy_file, make_copy, open_copy, run_key
 
 TOP = 5
 BATCH = 32
@@ -174,6 +174,11 @@ class Predictor:
     def _quick_copy(self) -> Any:
         assert self._key
         return self._copy or make_copy(self._key, self.model, self.description)
+
+    @property
+    def quick_file(self) -> Path | None:
+        """The ONNX file that predictions come from, made where it isn't there yet; None where Keras predicts."""
+        return copy_file(self._key) if self._key and self._quick_copy else None
 
     def uncalibrated(self, pixels: np.ndarray) -> np.ndarray:
         """Give the model's own probabilities, as `probabilities` gives calibrated ones."""
