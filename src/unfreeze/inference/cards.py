@@ -14,7 +14,8 @@ from unfreeze.report.style import GREEN, RED
 _QUALITY = 88
 
 CSS = f"""
-.gradio-container {{max-width: 1100px !important}}
+.gradio-container {{max-width: 1100px !important; margin: 0 auto !important}}
+.tab-container button {{padding-inline: .65rem}}
 #title {{margin-bottom: 0}}
 .uf-answer h3 {{margin: 0 0 .5rem; overflow-wrap: anywhere}}
 .uf-pictures {{display: flex; gap: .5rem}}
@@ -22,11 +23,12 @@ CSS = f"""
 .uf-pictures img {{width: 100%; border-radius: 6px; display: block}}
 .uf-pictures figcaption, .uf-note {{font-size: .8rem; opacity: .75; overflow-wrap: anywhere}}
 .uf-bars {{margin: .75rem 0 0; padding: 0; list-style: none}}
-.uf-bars li {{position: relative; display: flex; justify-content: space-between; gap: 1rem; margin: 0 0 .3rem;
-  padding: .25rem .6rem; border-radius: 6px; background: var(--background-fill-secondary); overflow: hidden}}
+.uf-bars li {{position: relative; display: flex; justify-content: space-between; gap: .4rem; margin: 0 0 .3rem;
+  padding: .25rem .5rem; border-radius: 6px; background: var(--background-fill-secondary); overflow: hidden}}
 .uf-bars li::before {{content: ""; position: absolute; inset: 0 auto 0 0; width: calc(100% * var(--share));
   background: #0072B2; opacity: .25}}
 .uf-bars span {{position: relative; overflow-wrap: anywhere}}
+.uf-bars span:last-child {{white-space: nowrap}}
 .uf-grid {{display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 1rem}}
 .uf-card {{border: 1px solid var(--border-color-primary); border-top: 4px solid var(--verdict); border-radius: 8px;
   padding: .6rem; min-width: 0}}
@@ -34,8 +36,8 @@ CSS = f"""
 .uf-sentence {{padding: .75rem 1rem; border-left: 4px solid {RED}; background: var(--background-fill-secondary)}}
 .uf-table {{overflow-x: auto}}
 .uf-table table {{border-collapse: collapse; white-space: nowrap}}
-.uf-table th, .uf-table td {{padding: .3rem .7rem; text-align: left;
-  border-bottom: 1px solid var(--border-color-primary)}}
+.uf-table th, .uf-table td {{padding: .3rem .7rem; text-align: left; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important}}
 .uf-table p {{font-size: .85rem; opacity: .8}}
 """
 

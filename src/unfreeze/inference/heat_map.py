@@ -58,4 +58,4 @@ def _over_photo(heat: np.ndarray, height: int, width: int, resize: str) -> np.nd
 
 
 def _stretched(heat: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.clip(cv2.resize(heat, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    return cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR)

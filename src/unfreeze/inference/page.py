@@ -19,6 +19,7 @@ from unfreeze.report.story import story
 NOBODY = "(none)"
 EVERY_CLASS = "(every class)"
 NO_PHOTO = "Give a photo first: drop it, paste it, or take one."
+ON_RECORD = "Test photos that are shown here go on record in `test_reads.jsonl`."
 NO_MAP = "There is no map of where this model looked: it does not pool a feature map into one dense layer."
 
 
@@ -35,12 +36,12 @@ def build_page(runs: Sequence[ServedRun], outs: Sequence[Path]) -> gr.Blocks:
         gr.Markdown("# unfreeze", elem_id="title")
         with gr.Tab("Predict"):
             _predict_tab(by_name)
-        with gr.Tab("Data set"):
-            _data_tab(shelves)
-        with gr.Tab("Mistakes"):
-            _mistakes_tab(shelves)
-        with gr.Tab("Comparison") as comparison:
-            shown = gr.HTML()
+        with gr.Tab("Photos") as photos:
+            _photos_tab(photos, shelves)
+        with gr.Tab("Mistakes") as mistakes:
+            _mistakes_tab(mistakes, shelves)
+        with gr.Tab("Compare") as comparison:
+            shown = gr.HTML(elem_id="comparison")
             comparison.select(lambda: _comparison(outs), None, shown, **_PRIVATE)
     page.queue(default_concurrency_limit=thread_count(), max_size=None, api_open=False)
     return page
@@ -82,6 +83,8 @@ def _predict_tab(runs: dict[str, ServedRun]) -> None:
             return [run.predict(uploaded(Path(photo)), Path(photo).name).to_json()]
         except PhotoError as error:
             return [{"path": Path(photo).name, "top": [], "error": str(error)}]
+        except UnfreezeError as error:
+            raise gr.Error(str(error)) from error
 
     gr.Button(visible=False).click(
         predict, [photo, model], gr.JSON(visible=False), api_name="predict",
@@ -113,10 +116,10 @@ def _answer(runs: dict[str, ServedRun], file: str | None, name: str) -> str:
         return sentence_html(str(error))
 
 
-def _data_tab(shelves: dict[str, PhotoShelf]) -> None:
+def _photos_tab(tab: gr.Tab, shelves: dict[str, PhotoShelf]) -> None:
     first = next(iter(shelves))
     splits = shelves[first].splits()
-    split_now = splits[-1] if splits else None
+    split_now = _first_shown(splits)
     with gr.Row():
         model = gr.Dropdown(list(shelves), value=first, label="Model", elem_id="data-model")
         split = gr.Dropdown(splits, value=split_now, label="Split", elem_id="split")
@@ -125,24 +128,25 @@ def _data_tab(shelves: dict[str, PhotoShelf]) -> None:
     number = gr.State(0)
     with gr.Row():
         draw = gr.Button("Random photos", variant="primary")
-        back, on = gr.Button("Previous"), gr.Button("Next")
+        back, on = gr.Button("Previous", min_width=120), gr.Button("Next", min_width=120)
     shown = gr.HTML(elem_id="shelf")
+    gr.Markdown(ON_RECORD)
 
     def turn(by: int | None) -> Callable[..., tuple[str, int]]:
-        def shelf(name: str, split: str, label: str, number: int) -> tuple[str, int]:
+        def shelf(name: str, split: str | None, label: str, number: int) -> tuple[str, int]:
             wanted = None if label == EVERY_CLASS else label
-            return _shelf(lambda: shelves[name].page(split, wanted, 0 if by is None else number + by), number)
+            return _shelf(lambda: shelves[name].page(split or "", wanted, 0 if by is None else number + by), number)
 
         return shelf
 
-    def random(name: str, split: str, label: str) -> str:
+    def random(name: str, split: str | None, label: str) -> str:
         wanted = None if label == EVERY_CLASS else label
-        return _shelf(lambda: shelves[name].random(split, wanted), 0, drawn=True)[0]
+        return _shelf(lambda: shelves[name].random(split or "", wanted), 0, drawn=True)[0]
 
-    def choices(name: str, split: str, label: str) -> tuple[Any, Any]:
+    def choices(name: str, split: str | None, label: str) -> tuple[Any, Any]:
         splits = shelves[name].splits()
-        split = split if split in splits else (splits or [""])[-1]
-        labels = [EVERY_CLASS, *(shelves[name].classes(split) if splits else [])]
+        split = split if split in splits else _first_shown(splits)
+        labels = [EVERY_CLASS, *(shelves[name].classes(split) if split else [])]
         label = label if label in labels else EVERY_CLASS
         return gr.update(choices=splits, value=split), gr.update(choices=labels, value=label)
 
@@ -152,26 +156,32 @@ def _data_tab(shelves: dict[str, PhotoShelf]) -> None:
             turn(None), [*asked, number], [shown, number], **_PRIVATE
         )
     label.input(turn(None), [*asked, number], [shown, number], **_PRIVATE)
+    tab.select(turn(None), [*asked, number], [shown, number], **_PRIVATE)
     draw.click(random, asked, shown, **_PRIVATE)
     back.click(turn(-1), [*asked, number], [shown, number], **_PRIVATE)
     on.click(turn(1), [*asked, number], [shown, number], **_PRIVATE)
 
 
-def _mistakes_tab(shelves: dict[str, PhotoShelf]) -> None:
+def _mistakes_tab(tab: gr.Tab, shelves: dict[str, PhotoShelf]) -> None:
     with gr.Row():
         model = gr.Dropdown(list(shelves), value=next(iter(shelves)), label="Model", elem_id="mistakes-model")
-        show = gr.Button("Worst first", variant="primary")
-        back, on = gr.Button("Previous"), gr.Button("Next")
+        back, on = gr.Button("Previous", min_width=120), gr.Button("Next", min_width=120)
     number = gr.State(0)
     shown = gr.HTML(elem_id="mistakes")
+    gr.Markdown(f"The surest mistakes come first. {ON_RECORD}")
 
     def turn(by: int | None) -> Callable[..., tuple[str, int]]:
         return lambda name, number: _shelf(
             lambda: shelves[name].mistakes(0 if by is None else number + by), number, none="No mistake to see."
         )
 
-    for event, by in ((show.click, None), (model.input, None), (back.click, -1), (on.click, 1)):
+    for event, by in ((tab.select, None), (model.input, None), (back.click, -1), (on.click, 1)):
         event(turn(by), [model, number], [shown, number], **_PRIVATE)
+
+
+def _first_shown(splits: Sequence[str]) -> str | None:
+    """Choose validation photos if there are any, so that nobody looks at test photos unasked."""
+    return next((split for split in ("val", "train", "test") if split in splits), None)
 
 
 def _shelf(get: Callable[[], Shelf], number: int, drawn: bool = False, none: str = "") -> tuple[str, int]:

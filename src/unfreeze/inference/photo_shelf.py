@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from unfreeze.errors import DataError, PhotoError, RunError, UnfreezeError
+from unfreeze.data.splits import SplitRow
+from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.inference.own_photos import SPLITS
 from unfreeze.inference.predictor import read_file
@@ -72,19 +73,26 @@ class PhotoShelf:
 
     @cached_property
     def _everything(self) -> list[Candidate]:
+        if not self._run.own.rows or self._run.own.source is None:
+            raise RunError(
+                f"The folder of {self._run.name} does not say which photos it was trained on: its recipe.yaml or "
+                "splits.csv is missing or damaged."
+            )
         return own_candidates(self._run.own)
 
     def splits(self) -> list[str]:
-        """Give the splits that have photos; none where the photos are gone or were never known."""
-        try:
-            there = {candidate.split for candidate in self._everything}
-        except UnfreezeError:
-            return []
-        return [split for split in SPLITS if split in there]
+        """Give the splits that have photos."""
+        return [split for split in SPLITS if self._rows(split)]
 
     def classes(self, split: str) -> list[str]:
         """Give the classes that have photos in a split, sorted."""
-        return sorted({candidate.label for candidate in self._everything if candidate.split == split})
+        return sorted({row.label for row in self._rows(split)})
+
+    def _rows(self, split: str) -> list[SplitRow]:
+        """Give what the run says of a split's photos, which need not be at hand."""
+        own = self._run.own
+        wanted = "test" if split == "val" and own.validated_on_test else split
+        return [row for row in own.rows if row.split == wanted]
 
     def page(self, split: str, label: str | None, number: int) -> Shelf:
         """Give a page of a split's photos, in the order of `splits.csv`.

@@ -1,5 +1,6 @@
 """The web page's server: on loopback unless told otherwise, and without a call to any other machine."""
 
+import asyncio
 import importlib.util
 import os
 import socket
@@ -65,6 +66,10 @@ def build_app(runs: "Sequence[ServedRun]", folder: Path, host: str = LOOPBACK) -
         host: address that the server listens on; on loopback it answers to no other name, so that no web page
             elsewhere can talk to it by having its own name point here.
     """
+    return asyncio.run(_built(runs, folder, host))  # where no loop runs, Gradio makes one and leaves it open
+
+
+async def _built(runs: "Sequence[ServedRun]", folder: Path, host: str) -> Any:
     # Gradio reads these when it is imported
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", GRADIO_TEMP_DIR=str(folder), HF_HUB_DISABLE_TELEMETRY="1")
     import gradio as gr

@@ -11,7 +11,7 @@ import numpy as np
 from unfreeze.data.photos import decode, photo_size, shrink
 from unfreeze.errors import PhotoError, RunError
 from unfreeze.inference.feature_map_network import FeatureMapNetwork, feature_map_network
-from unfreeze.inference.finished import finished_run
+from unfreeze.inference.finished import described, finished_run
 from unfreeze.inference.heat_map import class_activation, lay_over
 from unfreeze.inference.own_photos import own_photos
 from unfreeze.inference.prediction import Prediction
@@ -46,27 +46,32 @@ class ServedRun:
 
     Raises:
         RunError: there is no finished run, or its files are damaged.
+
+    Attributes:
+        name: likewise.
+        own: what is known of the run's photos.
+        classes: names, in the order of the model's outputs.
     """
 
     def __init__(self, run: Path, name: str):
         self.name = name
         self.own = own_photos(run)
-        self.predictor = Predictor(self.own.run, quick=True)
+        self.classes = described(self.own.run).classes
         self._lock = threading.Lock()
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the model's outputs."""
-        return self.predictor.classes
+    def prepare(self) -> tuple[Predictor, FeatureMapNetwork]:
+        """Make ready what predictions need; the first time that a run is served this takes seconds.
 
-    def prepare(self) -> FeatureMapNetwork:
-        """Make ready what predictions need; the first time that a run is served this takes seconds."""
+        Raises:
+            RunError: the run's model is damaged.
+        """
         with self._lock:
-            return self._network
+            return self._ready
 
     @cached_property
-    def _network(self) -> FeatureMapNetwork:
-        return feature_map_network(self.predictor)
+    def _ready(self) -> tuple[Predictor, FeatureMapNetwork]:
+        predictor = Predictor(self.own.run, quick=True)
+        return predictor, feature_map_network(predictor)
 
     def predict(self, data: bytes, name: str, top: int = TOP) -> Prediction:
         """Answer as `unfreeze predict` does.
@@ -75,9 +80,13 @@ class ServedRun:
             data: the file's bytes.
             name: of the file, for the answer.
             top: likeliest classes to give.
+
+        Raises:
+            RunError: the run's model is damaged.
         """
+        predictor, network = self.prepare()
         try:
-            row = self.prepare().predict(self.predictor.pixels(data))[0]
+            row = network.predict(predictor.pixels(data))[0]
         except PhotoError as error:
             return Prediction(name, (), str(error))
         return Prediction(name, self._top(row, top))
@@ -87,14 +96,15 @@ class ServedRun:
 
         Raises:
             PhotoError: it is no usable photo.
+            RunError: the run's model is damaged.
         """
         photo = shrink(decode(data), LARGEST_SIDE)
-        network = self.prepare()
-        row, features = network.predict(self.predictor.pixels(data))
+        predictor, network = self.prepare()
+        row, features = network.predict(predictor.pixels(data))
         overlay = None
         if features is not None:
             heat = class_activation(features, network.weights[:, int(row.argmax())])
-            overlay = lay_over(photo, heat, self.predictor.resize)
+            overlay = lay_over(photo, heat, predictor.resize)
         return Look(photo, overlay, self._top(row, TOP))
 
     def _top(self, row: np.ndarray, count: int) -> tuple[tuple[str, float], ...]:
