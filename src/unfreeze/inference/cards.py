@@ -14,7 +14,8 @@ from unfreeze.report.style import GREEN, RED
 _QUALITY = 88
 
 CSS = f"""
-.gradio-container {{max-width: 1100px !important; margin: 0 auto !important}}
+.gradio-container {{max-width: 1100px !important; width: 100% !important;
+  margin: 0 auto !important}}
 .tab-container button {{padding-inline: .65rem}}
 #title {{margin-bottom: 0}}
 .uf-answer h3 {{margin: 0 0 .5rem; overflow-wrap: anywhere}}
@@ -34,8 +35,9 @@ CSS = f"""
   padding: .6rem; min-width: 0}}
 .uf-card p {{margin: .4rem 0 0; overflow-wrap: anywhere}}
 .uf-sentence {{padding: .75rem 1rem; border-left: 4px solid {RED}; background: var(--background-fill-secondary)}}
-.uf-table {{overflow-x: auto}}
-.uf-table table {{border-collapse: collapse; white-space: nowrap}}
+.uf-table {{overflow-x: auto; max-width: calc(100vw - 6rem)}}
+.uf-table table {{border-collapse: collapse; white-space: nowrap; border: 0 !important}}
+.uf-table tr, .uf-table tbody {{border: 0 !important}}
 .uf-table th, .uf-table td {{padding: .3rem .7rem; text-align: left; border: 0 !important;
   border-bottom: 1px solid var(--border-color-primary) !important}}
 .uf-table p {{font-size: .85rem; opacity: .8}}

@@ -126,9 +126,9 @@ def _photos_tab(tab: gr.Tab, shelves: dict[str, PhotoShelf]) -> None:
         labels = [EVERY_CLASS, *(shelves[first].classes(split_now) if split_now else [])]
         label = gr.Dropdown(labels, value=EVERY_CLASS, label="Class", elem_id="class")
     number = gr.State(0)
+    draw = gr.Button("Random photos", variant="primary")
     with gr.Row():
-        draw = gr.Button("Random photos", variant="primary")
-        back, on = gr.Button("Previous", min_width=120), gr.Button("Next", min_width=120)
+        back, on = gr.Button("Previous", min_width=100), gr.Button("Next", min_width=100)
     shown = gr.HTML(elem_id="shelf")
     gr.Markdown(ON_RECORD)
 
@@ -163,9 +163,9 @@ def _photos_tab(tab: gr.Tab, shelves: dict[str, PhotoShelf]) -> None:
 
 
 def _mistakes_tab(tab: gr.Tab, shelves: dict[str, PhotoShelf]) -> None:
+    model = gr.Dropdown(list(shelves), value=next(iter(shelves)), label="Model", elem_id="mistakes-model")
     with gr.Row():
-        model = gr.Dropdown(list(shelves), value=next(iter(shelves)), label="Model", elem_id="mistakes-model")
-        back, on = gr.Button("Previous", min_width=120), gr.Button("Next", min_width=120)
+        back, on = gr.Button("Previous", min_width=100), gr.Button("Next", min_width=100)
     number = gr.State(0)
     shown = gr.HTML(elem_id="mistakes")
     gr.Markdown(f"The surest mistakes come first. {ON_RECORD}")
