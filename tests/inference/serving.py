@@ -18,15 +18,19 @@ from unfreeze.inference.served_run import served_runs
 @contextmanager
 def serving(runs: Sequence[Path], folder: Path) -> Iterator[str]:
     """Serve runs on a free port of loopback; gives the address."""
-    config = uvicorn.Config(
-        build_app(served_runs(runs), folder), port=0, log_level="error", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    servers: list[uvicorn.Server] = []
+
+    def serve() -> None:  # where no event loop runs, as Playwright's does in the tests' own thread
+        app = build_app(served_runs(runs), folder)
+        servers.append(uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)))
+        servers[0].run()
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    while not server.started:
+    while not (servers and servers[0].started):
         assert thread.is_alive()
         thread.join(0.05)
+    [server] = servers
     [[_, port]] = [listening.getsockname() for listening in server.servers[0].sockets]
     try:
         yield f"http://127.0.0.1:{port}"

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from unfreeze.inference.cards import answer_html, shelf_html
 from unfreeze.inference.feature_map_network import _in_keras
 from unfreeze.inference.photo_shelf import PAGE, PhotoShelf
 from unfreeze.inference.served_run import served_runs, uploaded
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +198,12 @@ def test_a_large_photo_is_made_small_for_the_page(run):
     data = io.BytesIO()
     Image.effect_noise((1500, 900), 50).convert("RGB").save(data, "JPEG")
     assert run.look(data.getvalue()).overlay.shape == (307, 512, 3)
+
+
+def test_the_example_of_the_documentation(address, photo, tmp_path, monkeypatch, capsys):
+    [example] = re.findall(r"^```python\n(.*?)^```", (DOCS / "serve.md").read_text(encoding="utf-8"), re.S | re.M)
+    Image.open(photo).convert("RGB").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    example = example.replace("http://127.0.0.1:7860", address).replace("model_4", "model_3")
+    exec(compile(example, "docs/serve.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("{'class': '")
