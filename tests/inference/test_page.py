@@ -98,6 +98,13 @@ def test_no_other_file_can_be_read(address, copied, run):
     assert ask(f"{address}/gradio_api/call/predict", body, content_type="application/json")[0] == 403
 
 
+def test_an_upload_lands_in_the_uploads_whatever_its_name(address, photo):
+    for name in ("../../../x.png", "/etc/x.png", "..", ""):
+        path = Path(upload(address, name or "x", photo.read_bytes()))
+        assert "uploads" in path.parts[-4:][0] or "uploads0" in path.parts
+        assert ask(f"{address}/gradio_api/file={path}")[1] == photo.read_bytes()
+
+
 def test_a_model_that_is_not_served(address, photo):
     status, (event, _) = call(address, upload(address, "x.png", photo.read_bytes()), "../model_0")
     assert (status, event) == (200, "error")

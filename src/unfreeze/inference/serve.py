@@ -101,7 +101,7 @@ async def _built(runs: "Sequence[ServedRun]", folder: Path, host: str) -> Any:
     )  # fmt: skip
     gate: Any = Gate(app, folder)
     if host in (LOOPBACK, "localhost"):
-        gate = TrustedHostMiddleware(gate, allowed_hosts=[LOOPBACK, "localhost", "testserver"])
+        gate = TrustedHostMiddleware(gate, allowed_hosts=[LOOPBACK, "localhost"])
     return _with_headers(gate)
 
 
