@@ -20,3 +20,9 @@ DOWNLOAD_PAUSE = 0.5
 DOWNLOAD_TIMEOUT = 30.0
 """Largest file fetched, in bytes; how often in a row a failed connection is tried again without a byte gained; seconds
 before the first of these tries, doubled for each next one; seconds without an answer after which one has failed."""
+
+UPLOAD_LIMIT = 30 * 10**6
+UPLOAD_PIXELS = 60 * 10**6
+REQUEST_LIMIT = 10**6
+"""Largest photo that the web page takes, in bytes and in pixels (phones make up to 50 million), and longest request
+beside uploads, in bytes."""

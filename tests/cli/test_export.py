@@ -14,8 +14,8 @@ def calls(monkeypatch):
     """Export nothing, and note what was asked for."""
     asked = []
 
-    def export(run: Path, format: str, out: Path) -> Export:
-        asked.append((run, format, out))
+    def export(run: Path, format: str, out: Path, int8: bool) -> Export:
+        asked.append((run, format, out, int8))
         return Export(out, 2.5e-6, 20)
 
     monkeypatch.setattr(unfreeze, "export", export, raising=False)
@@ -28,7 +28,12 @@ def test_json_and_text(call, calls):
     assert finished.json == {"out": "x.onnx", "largest_difference": 2.5e-6, "photos": 20}
     finished = call("export", "run", "--format", "litert", "--out", "x.tflite")
     assert (finished.code, finished.stdout) == (0, f"{Export(Path('x.tflite'), 2.5e-6, 20)}\n")
-    assert calls == [(Path("run"), "onnx", Path("x.onnx")), (Path("run"), "litert", Path("x.tflite"))]
+    call("export", "run", "--format", "onnx", "--out", "x.onnx", "--int8")
+    assert calls == [
+        (Path("run"), "onnx", Path("x.onnx"), False),
+        (Path("run"), "litert", Path("x.tflite"), False),
+        (Path("run"), "onnx", Path("x.onnx"), True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,7 @@ def test_json_and_text(call, calls):
         (["--format", "h5", "--out", "x.h5"], "There is no format h5; there are keras, onnx, litert."),
         (["--format", "litert", "--out", "x.lite"], "names end with .tflite: give x.tflite."),
         (["--format", "keras", "--out", "."], ". is a folder, not a file to write: give model.keras"),
+        (["--format", "litert", "--out", "x.tflite", "--int8"], "Only onnx is written in 8 bits, not litert"),
         (["--format", "keras"], "Missing option '--out'"),
     ],
 )

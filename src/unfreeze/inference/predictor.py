@@ -1,10 +1,10 @@
 """A finished run or a pretrained network, put to use: photos in, classes with probabilities out."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from unfreeze.inference.description import Description
 from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import damaged, described, finished_run, no_run
 from unfreeze.inference.prediction import Prediction
-from unfreeze.inference.quick_copy import backbone_key, make_copy, open_copy, run_key
+from unfreeze.inference.quick_copy import backbone_key, copy_file, make_copy, open_copy, run_key
+
+if TYPE_CHECKING:
+    from unfreeze.inference.onnx_network import OnnxNetwork
 
 TOP = 5
 BATCH = 32
@@ -116,7 +119,8 @@ class Predictor:
         Raises:
             DataError: a folder holds no photo or can't be read.
         """
-        return self._predict(paths, top, self.probabilities)
+        copy = self._quick_copy if self._key else None
+        return self._predict(paths, top, partial(self._one_by_one, copy) if copy else self._in_batches)
 
     def embeddings(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> Embeddings:
         """Predict photos and keep what the model's head takes in: the pooled features of its backbone.
@@ -141,7 +145,7 @@ class Predictor:
             vectors.append(features)
             return calibrate(rows, self.temperature)
 
-        predictions = self._predict(paths, top, probabilities)
+        predictions = self._predict(paths, top, partial(self._in_batches, probabilities=probabilities))
         paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
         return Embeddings(np.concatenate(vectors), paths_read, tuple(predictions))
 
@@ -174,6 +178,11 @@ class Predictor:
         assert self._key
         return self._copy or make_copy(self._key, self.model, self.description)
 
+    @property
+    def quick_file(self) -> Path | None:
+        """The ONNX file that predictions come from, made where it isn't there yet; None where Keras predicts."""
+        return copy_file(self._key) if self._key and self._quick_copy else None
+
     def uncalibrated(self, pixels: np.ndarray) -> np.ndarray:
         """Give the model's own probabilities, as `probabilities` gives calibrated ones."""
         return self.model.predict(pixels, batch_size=BATCH, verbose=0)
@@ -187,27 +196,40 @@ class Predictor:
         return resize(decode(data, least_sides(self.image_size, self.resize)), self.image_size, self.resize)
 
     def _predict(
-        self, paths: str | Path | Iterable[str | Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
+        self,
+        paths: str | Path | Iterable[str | Path],
+        top: int,
+        answers: Callable[[Sequence[Path]], Iterator[np.ndarray | str]],
     ) -> list[Prediction]:
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         files = [file for path in given for file in _files(Path(path))]
         predictions = []
         with progress.task("Predicting", len(files)) as advance:
-            for start in range(0, len(files), BATCH):
-                predictions += self._predict_files(files[start : start + BATCH], top, probabilities)
-                advance(len(predictions) - start)
+            for file, answer in zip(files, answers(files), strict=True):
+                failed = isinstance(answer, str)
+                predictions.append(Prediction(str(file), (), answer) if failed else self._top(file, answer, top))
+                advance(1)
         return predictions
 
-    def _predict_files(
-        self, files: Sequence[Path], top: int, probabilities: Callable[[np.ndarray], np.ndarray]
-    ) -> list[Prediction]:
-        read = list(in_order(self._read, files, min(thread_count(), len(files))))
-        pixels = [photo for photo in read if isinstance(photo, np.ndarray)]
-        rows = iter(probabilities(np.stack(pixels)) if pixels else ())
-        return [
-            Prediction(str(file), (), photo) if isinstance(photo, str) else self._top(file, next(rows), top)
-            for file, photo in zip(files, read, strict=True)
-        ]
+    def _one_by_one(self, copy: "OnnxNetwork", files: Sequence[Path]) -> Iterator[np.ndarray | str]:
+        """Read and predict each photo in one go, so that no core waits for another."""
+
+        def answer(file: Path) -> np.ndarray | str:
+            photo = self._read(file)
+            return photo if isinstance(photo, str) else copy.of_one(photo)
+
+        return in_order(answer, files, max(1, min(thread_count(), len(files))))
+
+    def _in_batches(
+        self, files: Sequence[Path], probabilities: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> Iterator[np.ndarray | str]:
+        """Read and predict as many photos at a time as Keras likes."""
+        for start in range(0, len(files), BATCH):
+            batch = files[start : start + BATCH]
+            read = list(in_order(self._read, batch, min(thread_count(), len(batch))))
+            pixels = [photo for photo in read if isinstance(photo, np.ndarray)]
+            rows = iter((probabilities or self.probabilities)(np.stack(pixels)) if pixels else ())
+            yield from (photo if isinstance(photo, str) else next(rows) for photo in read)
 
     def _read(self, file: Path) -> np.ndarray | str:
         """Give a photo's pixels, or why there are none."""

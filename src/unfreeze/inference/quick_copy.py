@@ -49,9 +49,14 @@ def backbone_key(name: str) -> str:
     return _key([name])
 
 
+def copy_file(key: str) -> Path:
+    """Name the file of the copy of this key, which need not be there."""
+    return _folder(key) / "network.onnx"
+
+
 def open_copy(key: str) -> "OnnxNetwork | None":
     """Open the copy of this key, if it is there and can be used."""
-    file = _folder(key) / "network.onnx"
+    file = copy_file(key)
     if not is_as_sealed(file):
         return None
     from unfreeze.inference.onnx_network import OnnxNetwork

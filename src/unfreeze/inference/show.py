@@ -46,7 +46,7 @@ class Shown:
         return self.picture._repr_png_()
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
     """A photo that may be drawn: where it lies in its data set and on this machine."""
 
     path: str
@@ -58,7 +58,7 @@ class _Candidate(NamedTuple):
 class _Drawn(NamedTuple):
     """A photo that was drawn: as it is shown, as the model takes it, and the hash of its file."""
 
-    candidate: _Candidate
+    candidate: Candidate
     pixels: np.ndarray
     resized: np.ndarray
     sha256: str
@@ -88,7 +88,7 @@ def show(
     """
     ensure_split(split)
     own = own_photos(run)
-    everything = _own_photos(own) if data is None else _other_photos(data)
+    everything = own_candidates(own) if data is None else _other_photos(data)
     wanted = _of_class(_of_split(everything, split), label, split)
     random.Random(seed).shuffle(wanted)
     predictor = Predictor(own.run)
@@ -98,25 +98,31 @@ def show(
     return Shown(tuple(photos), gallery(photos))
 
 
-def _own_photos(own: OwnPhotos) -> list[_Candidate]:
+def own_candidates(own: OwnPhotos) -> list[Candidate]:
+    """List the photos that a run was trained, validated and tested on.
+
+    Raises:
+        RunError: its folder does not say which.
+        DataError: its data set is gone.
+    """
     if not own.rows or own.source is None:
         raise RunError(
             f"{own.out} does not say which photos the run was trained on: its recipe.yaml or splits.csv is missing or "
             "damaged. Name a data set with --data."
         )
     root = open_source(own.source).root
-    photos = [_Candidate(row.path, row.label, row.split, root / row.path) for row in own.rows]
+    photos = [Candidate(row.path, row.label, row.split, root / row.path) for row in own.rows]
     if not own.validated_on_test:
         return photos
     test = [photo for photo in photos if photo.split == "test"]
     return [photo for photo in photos if photo.split != "val"] + [photo._replace(split="val") for photo in test]
 
 
-def _other_photos(data: str | Path) -> list[_Candidate]:
-    return [_Candidate(item.path, item.label, item.split, item.file) for item in open_source(data).items]
+def _other_photos(data: str | Path) -> list[Candidate]:
+    return [Candidate(item.path, item.label, item.split, item.file) for item in open_source(data).items]
 
 
-def _of_split(candidates: Sequence[_Candidate], split: str) -> list[_Candidate]:
+def _of_split(candidates: Sequence[Candidate], split: str) -> list[Candidate]:
     found = [candidate for candidate in candidates if candidate.split in (None, split)]
     if not found:
         there = [name for name in SPLITS if any(candidate.split == name for candidate in candidates)]
@@ -124,7 +130,7 @@ def _of_split(candidates: Sequence[_Candidate], split: str) -> list[_Candidate]:
     return found
 
 
-def _of_class(candidates: Sequence[_Candidate], label: str | None, split: str) -> list[_Candidate]:
+def _of_class(candidates: Sequence[Candidate], label: str | None, split: str) -> list[Candidate]:
     found = [candidate for candidate in candidates if label in (None, candidate.label)]
     if not found:
         labels = sorted({candidate.label for candidate in candidates})
@@ -132,7 +138,7 @@ def _of_class(candidates: Sequence[_Candidate], label: str | None, split: str) -
     return found
 
 
-def _read(predictor: Predictor, candidates: Sequence[_Candidate], count: int) -> list[_Drawn]:
+def _read(predictor: Predictor, candidates: Sequence[Candidate], count: int) -> list[_Drawn]:
     """Decode the first photos that can be; others take the place of bad ones."""
     drawn = []
     reason = ""
