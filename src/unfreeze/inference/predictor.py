@@ -206,8 +206,10 @@ class Predictor:
         predictions = []
         with progress.task("Predicting", len(files)) as advance:
             for file, answer in zip(files, answers(files), strict=True):
-                failed = isinstance(answer, str)
-                predictions.append(Prediction(str(file), (), answer) if failed else self._top(file, answer, top))
+                if isinstance(answer, str):
+                    predictions.append(Prediction(str(file), (), answer))
+                else:
+                    predictions.append(self._top(file, answer, top))
                 advance(1)
         return predictions
 
