@@ -17,6 +17,7 @@ import unfreeze
 from unfreeze.errors import RunError
 from unfreeze.inference import export as export_module
 from unfreeze.inference import run_export, write_export
+from unfreeze.seals import read_sealed, write_sealed
 
 DESCRIPTION = {
     "classes": list(CLASSES),
@@ -106,8 +107,8 @@ def test_other_photos_than_the_runs_are_left_out(tiny_run, tmp_path):
 
 def test_a_file_with_other_probabilities_is_refused(tiny_run, tmp_path):
     (tmp_path / "model.keras").write_bytes(b"an older export")
-    text = (tiny_run.path / "metrics.json").read_text().replace(str(TEMPERATURE), "1.6")  # predictions.csv has 1.7
-    (tiny_run.path / "metrics.json").write_text(text)
+    figures = read_sealed(tiny_run.path / "metrics.json")
+    write_sealed(tiny_run.path / "metrics.json", {**figures, "temperature": 1.6})  # predictions.csv has 1.7
     with pytest.raises(RunError, match=r"differ from the run's by up to 0\.0\d+, where 0\.001 is allowed.*deleted"):
         unfreeze.export(tiny_run.path, "keras", tmp_path / "model.keras")
     assert (tmp_path / "model.keras").read_bytes() == b"an older export"
