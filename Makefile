@@ -24,7 +24,7 @@ lint: install
 	$(BIN)/pyright
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 test-long: install
 	$(BIN)/python -m pytest -m slow $(if $(SELECT),-k "$(SELECT)")

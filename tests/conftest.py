@@ -32,16 +32,16 @@ experiments:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder of this test run, for all of its processes."""
     folder = tmp_path_factory.getbasetemp()
     return folder if worker_id == "master" else folder.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(shared: Path) -> Iterator[Path]:
+def cache(shared_folder: Path) -> Iterator[Path]:
     """Keep the tests' caches apart from the user's."""
-    folder = shared / "cache"
+    folder = shared_folder / "cache"
     folder.mkdir(exist_ok=True)
     os.environ["UNFREEZE_CACHE"] = str(folder)
     yield folder
@@ -49,10 +49,10 @@ def cache(shared: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def solar_cells(shared: Path) -> Path:
+def solar_cells(shared_folder: Path) -> Path:
     """Eighty photos of ELPV in class folders: forty with the highest and forty with the lowest probability."""
-    folder = shared / "solar_cells"
-    with FileLock(shared / "solar_cells.lock"):
+    folder = shared_folder / "solar_cells"
+    with FileLock(shared_folder / "solar_cells.lock"):
         if not folder.exists():
             _copy_solar_cells(folder)
     return folder
@@ -82,10 +82,10 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def series(solar_cells: Path, recipe: Path, shared: Path) -> Path:
+def series(solar_cells: Path, recipe: Path, shared_folder: Path) -> Path:
     """The folder of that series, run. Tests that change it copy it first."""
-    out = shared / "small"
-    with FileLock(shared / "small.lock"):
+    out = shared_folder / "small"
+    with FileLock(shared_folder / "small.lock"):
         if not (out / "report.html").exists():
             unfreeze.run(recipe, data=solar_cells, out=out)
     return out

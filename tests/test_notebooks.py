@@ -42,6 +42,7 @@ def test_it_is_kept_without_results_and_begins_with_the_installation(name):
         compile(cell.source, name, "exec")
 
 
+@pytest.mark.slow
 def test_practice(solar_cells, tmp_path):
     overrides = [*SMALL, "fraction=0.3"]
     results = shown(run(read("practice"), tmp_path, data=str(solar_cells), overrides=overrides))

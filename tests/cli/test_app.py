@@ -107,8 +107,8 @@ def test_an_error_of_ours_is_owned_up_to(call, failing):
 def test_what_the_file_system_refuses_is_not_our_error(call, failing):
     failing(OSError(28, "No space left on device", "runs/demo/x"))
     assert refused(call("check", "photos")) == (
-        "[Errno 28] No space left on device: 'runs/demo/x'. "
-        "Put that right and make the same call again; --debug shows where it happened."
+        "the disk is full: OSError: [Errno 28] No space left on device: 'runs/demo/x'. `unfreeze plan` says how much a "
+        "recipe writes. Make room and make the same call again; what is finished is kept."
     )
 
 
@@ -175,5 +175,6 @@ def test_sigterm_has_its_own_exit_code(tmp_path):
         file.close()
     assert (process.returncode, stdout) == (143, "")
     assert stderr == (
-        "unfreeze: terminated. Experiments that were finished are kept; the same call goes on from there.\n"
+        "unfreeze: terminated. Experiments that were finished are kept, and of one in training the epochs up to half a "
+        "minute ago; the same call goes on from there.\n"
     )

@@ -117,7 +117,11 @@ def test_a_model_is_exported_and_measured_once(tmp_path, exports, news, monkeypa
     assert news == []
     recorded = json.loads((exports[0].parent / "choice.json").read_text())
     assert recorded == asdict(engine.choice)
-    assert [file.name for file in sorted(exports[0].parent.iterdir())] == ["choice.json", "model.onnx"]
+    assert [file.name for file in sorted(exports[0].parent.iterdir())] == [
+        "choice.json",
+        "model.onnx",
+        "model.onnx.sha256",
+    ]
 
 
 def test_exporting_is_silent(tmp_path, quick, capfd, caplog):

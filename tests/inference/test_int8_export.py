@@ -28,6 +28,7 @@ def few(monkeypatch):
     monkeypatch.setattr(int8_export, "CALIBRATED_ON", 8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_a_real_network_keeps_its_accuracy_and_is_small(run, tmp_path):
     out = tmp_path / "int8.onnx"
@@ -54,6 +55,7 @@ def test_a_real_network_keeps_its_accuracy_and_is_small(run, tmp_path):
     assert len(session.run(None, {"photo": photos.pixels[:1]})[0]) == 1  # any number of photos
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_lost_accuracy_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr(int8_export, "run_onnx", lambda file, pixels: 1 - Predictor(run).probabilities(pixels))

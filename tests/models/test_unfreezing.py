@@ -58,8 +58,8 @@ def test_all():
         ("inceptionv3", Blocks(blocks=11), "conv2d_8"),
         ("xception", Blocks(blocks=2), "block13_sepconv1_act"),
         ("convnexttiny", Blocks(blocks=1), "convnext_tiny_stage_3_block_2_depthwise_conv"),
-        ("nasnetmobile", "cell_12", "adjust_conv_projection_12"),
-        ("nasnetmobile", Blocks(blocks=2), "adjust_conv_projection_11"),
+        pytest.param("nasnetmobile", "cell_12", "adjust_conv_projection_12", marks=pytest.mark.slow),
+        pytest.param("nasnetmobile", Blocks(blocks=2), "adjust_conv_projection_11", marks=pytest.mark.slow),
     ],
 )
 def test_names_and_blocks(name, unfreeze, first):
@@ -79,7 +79,7 @@ def test_names_and_blocks(name, unfreeze, first):
         ("inceptionv3", 11),
         ("xception", 14),
         ("convnexttiny", 3 + 3 + 9 + 3),
-        ("nasnetmobile", 2 + 3 * 4 + 2),
+        pytest.param("nasnetmobile", 2 + 3 * 4 + 2, marks=pytest.mark.slow),
     ],
 )
 def test_blocks_are_all_found(name, count):
@@ -94,7 +94,7 @@ def test_blocks_are_all_found(name, count):
     [
         ("xception", set()),
         ("resnet50", {"conv1_conv", "conv1_bn"}),
-        ("nasnetmobile", {"stem_conv1", "stem_bn1"}),
+        pytest.param("nasnetmobile", {"stem_conv1", "stem_bn1"}, marks=pytest.mark.slow),
         ("efficientnetb0", {"stem_conv", "stem_bn", "top_conv", "top_bn"}),
     ],
 )

@@ -177,6 +177,7 @@ def fuzz(series: Path, session_cache: Path, folder: Path, monkeypatch: pytest.Mo
     return verdicts
 
 
+@pytest.mark.slow
 def test_damage_is_found(series, cache, tmp_path, monkeypatch):
     verdicts = fuzz(series, cache, tmp_path, monkeypatch, 12)
     assert verdicts["refused"] > 2
@@ -189,6 +190,7 @@ def test_a_thousand_damages_are_found(series, cache, tmp_path, monkeypatch):
     assert verdicts["refused"] > 300
 
 
+@pytest.mark.slow
 def test_the_same_call_again_makes_damaged_files_again(series, recipe, solar_cells, cache, tmp_path, monkeypatch):
     out, own_cache = tmp_path / "out", tmp_path / "cache"
     shutil.copytree(series, out)

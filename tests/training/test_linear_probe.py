@@ -110,7 +110,8 @@ def test_in_a_run_it_is_followed_by_steps(solar_cells, tmp_path):
     }
     (tmp_path / "probe.yaml").write_text(yaml.safe_dump(recipe))
     plans = unfreeze.plan(tmp_path / "probe.yaml", data=solar_cells)
-    assert [plan.forward_images for plan in plans] == [51 + 9 + 20, 51]  # then one view, and no other
+    needed = [plan.forward_images + plan.cached_images for plan in plans]
+    assert needed == [51 + 9 + 20, 2 * (51 + 9 + 20)]  # the second phase sees one view, and no other is made
     out = unfreeze.run(tmp_path / "probe.yaml", data=solar_cells, out=tmp_path / "out").out
     probe, tuned = (rows(out / "experiments" / name / "seed-0" / "history.csv") for name in ("probe", "tuned"))
     assert [row["learning_rate"] for row in probe] == [""] * 5

@@ -21,6 +21,8 @@ from unfreeze.inference.cards import answer_html, shelf_html
 from unfreeze.inference.feature_map_network import _in_keras
 from unfreeze.inference.photo_shelf import PAGE, PhotoShelf
 from unfreeze.inference.served_run import served_runs, uploaded
+from unfreeze.seals import read_sealed
+from unfreeze.series.folders import RunFolder
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -99,8 +101,10 @@ def test_no_other_file_can_be_read(address, copied, run):
 
 
 def test_an_upload_lands_in_the_uploads_whatever_its_name(address, photo):
-    for name in ("../../../x.png", "/etc/x.png", "..", ""):
-        path = Path(upload(address, name or "x", photo.read_bytes()))
+    with pytest.raises(AssertionError, match="Invalid file name"):
+        upload(address, "..", photo.read_bytes())
+    for name in ("../../../x.png", "/etc/x.png", "x"):
+        path = Path(upload(address, name, photo.read_bytes()))
         assert "uploads" in path.parts[-4:][0] or "uploads0" in path.parts
         assert ask(f"{address}/gradio_api/file={path}")[1] == photo.read_bytes()
 
@@ -180,6 +184,8 @@ def test_mistakes_of_predictions_csv_surest_first(series, tmp_path):
     rows[range(8), saved.labels[:8]] = 1 - sure
     rows[range(8), 1 - saved.labels[:8]] = sure
     write_predictions(path / "predictions.csv", replace(saved, probabilities=rows))
+    figures = read_sealed(path / "metrics.json")
+    RunFolder(path).seal({**figures, "files": {}})
     [run] = served_runs([path])
     first, second = PhotoShelf(run).mistakes(0), PhotoShelf(run).mistakes(1)
     assert [photo.path for photo in first.photos + second.photos] == [saved.paths[i] for i in np.argsort(-sure)]
