@@ -116,6 +116,7 @@ def test_killed_anywhere_a_series_ends_as_undisturbed(recipe_of_kills, solar_cel
     assert done >= 40
 
 
+@pytest.mark.slow
 def test_killed_and_called_again_runs_end_as_undisturbed(series, recipe, solar_cells, cache, tmp_path):
     arguments = [str(recipe), str(solar_cells), str(tmp_path / "out"), None, ("model_2", "model_3")]
     log = tmp_path / "killed.log"
