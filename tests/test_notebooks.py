@@ -68,7 +68,7 @@ def test_quickstart_in_full(tmp_path):
 
 
 @pytest.mark.slow
-def test_practice_in_full_on_the_photos_that_come_along(tmp_path):
+def test_the_practice_in_full_on_the_photos_that_come_along(tmp_path):
     """Ten epochs each, on the solar cells, since a test downloads nothing."""
     results = run(read("practice"), tmp_path, data="elpv", overrides=["backbone=efficientnet_lite0"])
     said = "".join(each.text for cell in results.cells for each in cell.get("outputs", ()) if "text" in each)
