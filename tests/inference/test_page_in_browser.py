@@ -124,7 +124,7 @@ def test_mistakes_and_comparison(page, address):
 
 def test_pasting_and_the_camera_are_offered(page):
     for offered in ("Upload file", "Capture from camera", "Paste from clipboard"):
-        assert page.locator(f"#photo button[aria-label='{offered}']").count() == 1
+        page.wait_for_selector(f"#photo button[aria-label='{offered}']", timeout=20_000)
 
 
 def test_the_upload_folder_holds_uploads_alone(address, tmp_path_factory):
