@@ -197,6 +197,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     timer = threading.Timer(GRACE, give_up)
     timer.daemon = True
     timer.start()
+    sys.unraisablehook = lambda _: None  # Python would print what is raised in a finalizer, and drop it
     raise KeyboardInterrupt if is_ctrl_c else Terminated
 
 
