@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from tests.conftest import rows
+from tests.networks import fit_statistics
 
 import unfreeze
 from unfreeze.data.catalog import pixel_store
@@ -55,7 +56,7 @@ def drawn_weights(monkeypatch):
 
     def with_random_weights(application, size, weights):
         keras.utils.set_random_seed(1)
-        return construct(application, size, None)
+        return fit_statistics(construct(application, size, None))
 
     monkeypatch.setattr(backbones, "_construct", with_random_weights)
 
