@@ -25,6 +25,7 @@ from unfreeze.features.graph import calls
 from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
 from unfreeze.models.weights import weights_sha256
+from unfreeze.onnx_session import open_session
 from unfreeze.progress import say
 from unfreeze.seals import is_as_sealed, seal_file
 from unfreeze.text import error_in_a_line
@@ -146,11 +147,8 @@ class Engine:
 
     def _open(self, file: Path, sample: np.ndarray, wanted: np.ndarray) -> str | None:
         """Open an exported model and compare it with Keras; gives the reason if it is no good."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(file)
             return _difference(self._run_onnx(sample), wanted)
         except Exception as error:  # nor has ONNX Runtime a common class for its errors
             return error_in_a_line(error)

@@ -1,15 +1,14 @@
 """What the web page shows of photos, as HTML: everything that comes from outside is escaped."""
 
-import base64
 import html
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from unfreeze.inference.photo_shelf import Judgement, Shelf
 from unfreeze.inference.served_run import Look
 from unfreeze.report.style import GREEN, RED
+from unfreeze.report.thumbnails import as_jpeg, jpeg_address
 
 _QUALITY = 88
 
@@ -121,7 +120,6 @@ def _card(photo: Judgement) -> str:
 
 
 def _figure(pixels: np.ndarray, caption: str) -> str:
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    address = f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+    address = jpeg_address(as_jpeg(pixels, _QUALITY))
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f'<figure><img src="{address}" alt="">{below}</figure>'

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import numpy_helper
 
 from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.predictor import Predictor
+from unfreeze.onnx_session import open_session
 
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """From pixels, uint8 [1, size, size, 3], to calibrated probabilities [1, classes] and features [1, rows, columns,
@@ -70,10 +70,7 @@ def _in_onnx_runtime(file: Path, classes: int) -> FeatureMapNetwork | None:
         return None
     pooling, weights = found
     content.graph.output.append(onnx.helper.make_empty_tensor_value_info(pooling.input[0]))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # photos of different people run side by side
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(content.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(content.SerializeToString())
     photo = session.get_inputs()[0].name
 
     def run(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

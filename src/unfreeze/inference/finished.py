@@ -26,11 +26,9 @@ def finished_run(path: str | Path) -> Path:
 
 def _find(path: str | Path) -> Path:
     root = Path(path)
-    if (root / METRICS).is_file():
-        return root
-    if not root.is_dir():
+    runs = runs_below(root)
+    if not runs and not root.is_dir():
         raise RunError(no_run(root))
-    runs = sorted(file.parent for file in root.glob(f"**/*seed-*/{METRICS}"))
     if not runs:
         raise RunError(f"{root} holds no finished run. Call `unfreeze run` or `train` again to finish it.")
     if len(runs) > 1:
@@ -39,6 +37,13 @@ def _find(path: str | Path) -> Path:
             lines.append(f"  and {len(runs) - SHOWN} more")
         raise RunError(f"{root} holds {len(runs)} runs; name one of them:\n" + "\n".join(lines))
     return runs[0]
+
+
+def runs_below(path: Path) -> list[Path]:
+    """List the finished runs, sorted, that a folder holds or is; whether they are whole is not looked at."""
+    if (path / METRICS).is_file():
+        return [path]
+    return sorted(file.parent for file in path.glob(f"**/*seed-*/{METRICS}"))
 
 
 def no_run(path: str | Path) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from unfreeze.backend import thread_count
 from unfreeze.data.threads import in_order
 from unfreeze.inference.description import ONNX_KEY, Description
+from unfreeze.onnx_session import open_session
 
 
 class OnnxNetwork:
@@ -25,11 +25,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, file: Path):
-        options = onnxruntime.SessionOptions()
-        # Photos are spread over threads, which is faster than spreading each one
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(file)
         self._input = self._session.get_inputs()[0].name
         self.description = Description.from_json(self._session.get_modelmeta().custom_metadata_map[ONNX_KEY])
 

@@ -1,7 +1,10 @@
 """What a model says about a photo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,15 @@ class Prediction:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # a notebook's way to show what stands in a list
         printer.text(str(self))
+
+
+def likeliest(classes: Sequence[str], probabilities: np.ndarray, count: int) -> tuple[tuple[str, float], ...]:
+    """Give the likeliest classes with their probabilities, likeliest first; of equal ones the first class.
+
+    Args:
+        classes: names.
+        probabilities: of one photo, [classes].
+        count: classes to give, at most.
+    """
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return tuple((classes[int(i)], float(probabilities[i])) for i in order)

@@ -18,7 +18,7 @@ from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.description import Description
 from unfreeze.inference.embeddings import Embeddings
 from unfreeze.inference.finished import damaged, described, finished_run, no_run
-from unfreeze.inference.prediction import Prediction
+from unfreeze.inference.prediction import Prediction, likeliest
 from unfreeze.inference.quick_copy import backbone_key, copy_file, make_copy, open_copy, run_key
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Predictor:
                 if isinstance(answer, str):
                     predictions.append(Prediction(str(file), (), answer))
                 else:
-                    predictions.append(self._top(file, answer, top))
+                    predictions.append(Prediction(str(file), likeliest(self.classes, answer, top)))
                 advance(1)
         return predictions
 
@@ -239,10 +239,6 @@ class Predictor:
             return self.pixels(read_file(file))
         except PhotoError as error:
             return str(error)
-
-    def _top(self, file: Path, probabilities: np.ndarray, count: int) -> Prediction:
-        order = np.argsort(-probabilities, kind="stable")[:count]
-        return Prediction(str(file), tuple((self.classes[i], float(probabilities[i])) for i in order))
 
 
 def load(run: str | Path) -> Predictor:

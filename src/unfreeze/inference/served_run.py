@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from unfreeze.data.photos import decode, photo_size, shrink
-from unfreeze.errors import PhotoError, RunError
+from unfreeze.errors import PhotoError
 from unfreeze.inference.feature_map_network import FeatureMapNetwork, feature_map_network
-from unfreeze.inference.finished import described, finished_run
+from unfreeze.inference.finished import described, finished_run, runs_below
 from unfreeze.inference.heat_map import class_activation, lay_over
 from unfreeze.inference.own_photos import own_photos
-from unfreeze.inference.prediction import Prediction
+from unfreeze.inference.prediction import Prediction, likeliest
 from unfreeze.inference.predictor import TOP, Predictor, read_file
 from unfreeze.limits import UPLOAD_LIMIT, UPLOAD_PIXELS
 
@@ -89,7 +89,7 @@ class ServedRun:
             row = network.predict(predictor.pixels(data))[0]
         except PhotoError as error:
             return Prediction(name, (), str(error))
-        return Prediction(name, self._top(row, top))
+        return Prediction(name, likeliest(self.classes, row, top))
 
     def look(self, data: bytes) -> Look:
         """Predict a photo, and find out where the model looked.
@@ -105,11 +105,7 @@ class ServedRun:
         if features is not None:
             heat = class_activation(features, network.weights[:, int(row.argmax())])
             overlay = lay_over(photo, heat, predictor.resize)
-        return Look(photo, overlay, self._top(row, TOP))
-
-    def _top(self, row: np.ndarray, count: int) -> tuple[tuple[str, float], ...]:
-        order = np.argsort(-row, kind="stable")[:count]
-        return tuple((self.classes[i], float(row[i])) for i in order)
+        return Look(photo, overlay, likeliest(self.classes, row, TOP))
 
 
 def served_runs(paths: Sequence[str | Path]) -> list[ServedRun]:
@@ -121,20 +117,12 @@ def served_runs(paths: Sequence[str | Path]) -> list[ServedRun]:
     Raises:
         RunError: a path holds no finished run, or a run's files are damaged.
     """
-    runs = list(dict.fromkeys(run.resolve() for path in paths for run in _runs_below(Path(path))))
+    runs = list(
+        dict.fromkeys(run.resolve() for path in map(Path, paths) for run in runs_below(path) or [finished_run(path)])
+    )
     names = [_name(run, len({other.parents[2] for other in runs}) > 1) for run in runs]
     unique = [name if names.count(name) == 1 else str(run) for name, run in zip(names, runs, strict=True)]
     return [ServedRun(run, name) for run, name in zip(runs, unique, strict=True)]
-
-
-def _runs_below(path: Path) -> list[Path]:
-    try:
-        return [finished_run(path)]
-    except RunError:
-        found = sorted(file.parent for file in path.glob("**/*seed-*/metrics.json"))
-        if not found:
-            raise
-        return found
 
 
 def _name(run: Path, several_series: bool) -> str:

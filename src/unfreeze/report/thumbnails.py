@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from unfreeze.data.photos import decode, shrink
 from unfreeze.errors import PhotoError
@@ -31,8 +32,19 @@ def thumbnails(out: Path, paths: Iterable[str], files: Mapping[str, Path]) -> di
         if path in files and not kept.exists():
             _make(files[path], kept)
         if kept.exists():
-            found[path] = f"data:image/jpeg;base64,{base64.b64encode(kept.read_bytes()).decode()}"
+            found[path] = jpeg_address(kept.read_bytes())
     return found
+
+
+def as_jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    """Encode a photo, uint8 [height, width, 3], RGB, as a JPEG of a quality from 0 to 100."""
+    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
+
+
+def jpeg_address(jpeg: bytes) -> str:
+    """Give a JPEG as an address that a page can hold."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _make(photo: Path, thumbnail: Path) -> None:
@@ -40,6 +52,5 @@ def _make(photo: Path, thumbnail: Path) -> None:
         pixels = shrink(decode(photo.read_bytes()), SIDE)
     except (OSError, PhotoError):
         return  # the photo is gone; its path is shown all the same
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     thumbnail.parent.mkdir(exist_ok=True)
-    replace_bytes(thumbnail, data.tobytes())
+    replace_bytes(thumbnail, as_jpeg(pixels, _QUALITY))

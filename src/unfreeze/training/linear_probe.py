@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
-from unfreeze.training.batches import Batches, Rows
+from unfreeze.training.batches import Batches
 
 CHUNK = 4096
 """Photos whose features are in memory at a time."""
@@ -48,7 +48,7 @@ def fit_head(
     """
     freeze(backbone_of(classifier), [])
     head: Any = classifier.get_layer("head")
-    center = _mean(batches.rows)  # features are far from zero, which L-BFGS would take long to learn
+    center = _mean(batches)  # features are far from zero, which L-BFGS would take long to learn
     weights = np.zeros((len(center) + 1, head.units))
     heard: Any = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=trained)
     trained.stop_training = False
@@ -114,12 +114,9 @@ def _chunks(batches: Batches) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.asarray(batches.rows.take(places, 0), np.float32), batches.labels[places]
 
 
-def _mean(rows: Rows) -> np.ndarray:
-    sums = [
-        rows.take(np.arange(start, min(start + CHUNK, len(rows))), 0).sum(axis=0, dtype=np.float64)
-        for start in range(0, len(rows), CHUNK)
-    ]
-    return (np.sum(sums, axis=0) / len(rows)).astype(np.float32)
+def _mean(batches: Batches) -> np.ndarray:
+    sums = [rows.sum(axis=0, dtype=np.float64) for rows, _ in _chunks(batches)]
+    return (np.sum(sums, axis=0) / len(batches.labels)).astype(np.float32)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
