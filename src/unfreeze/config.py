@@ -45,7 +45,8 @@ class Augmentation(Section):
         zoom: largest relative change of both sides' scale together (0.2: from 0.8 to 1.2).
         height: largest relative change of the height's scale alone.
         width: largest relative change of the width's scale alone.
-        views: how many different views of a photo there are, used in turn; without it each epoch has its own.
+        views: how many views of a photo there are, used in turn, the first one the photo as it is; without it each
+            epoch has its own, and all are changed.
     """
 
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None

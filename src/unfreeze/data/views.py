@@ -25,11 +25,25 @@ def make_view(
     Returns:
         uint8 [image_size, image_size, 3].
     """
-    return warp(pixels, view_matrix(augment, image_size, view_seed, sha256, view))
+    change = change_of(augment, view)
+    if change is None:
+        return pixels
+    return warp(pixels, view_matrix(augment, image_size, view_seed, sha256, change))
 
 
-def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: str, view: int) -> np.ndarray:
-    """Draw a view: the map from its pixel centres to the photo's.
+def change_of(augment: Augmentation, view: int) -> int | None:
+    """Say which change makes a view, or None where the photo is left as it is.
+
+    Where the number of views is stated, the first one is the photo itself: frozen layers run on it for whoever
+    doesn't augment, too.
+    """
+    if augment.views is None:
+        return view
+    return view - 1 if view else None
+
+
+def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: str, change: int) -> np.ndarray:
+    """Draw a change: the map from the view's pixel centres to the photo's.
 
     It means the same as Keras's RandomFlip, RandomRotation, RandomZoom of both sides together and RandomZoom
     of height and width, one after the other, but the photo is interpolated once. Changing one setting of
@@ -40,12 +54,12 @@ def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: 
         image_size: side of the photo in pixels.
         view_seed: draws all views.
         sha256: of the photo's file; names the photo.
-        view: number of the view, from 0.
+        change: its number, from 0.
 
     Returns:
         float64 [2, 3]: (x, y) in the photo = matrix @ (x, y, 1) in the view.
     """
-    left_right, top_bottom, turn, zoom, height, width = _uniforms(f"{view_seed}:{sha256}:{view}")
+    left_right, top_bottom, turn, zoom, height, width = _uniforms(f"{view_seed}:{sha256}:{change}")
     flip = augment.flip or ""
     mirror_x = -1 if "horizontal" in flip and left_right < 0.5 else 1
     mirror_y = -1 if "vertical" in flip and top_bottom < 0.5 else 1

@@ -62,8 +62,11 @@ class Division:
     def _covered_by(self, other: Experiment) -> bool:
         """Whether another experiment trains on at least these photos and views, in the same precision."""
         mine = self.experiment
-        alike = _changes(other) == _changes(mine) and other.precision == mine.precision
-        return alike and other.fraction >= mine.fraction and other.views >= mine.views
+        if not mine.augment:
+            same_views = not other.augment or other.augment.views is not None  # whose first view is the photo as it is
+        else:
+            same_views = _changes(other) == _changes(mine) and other.views >= mine.views
+        return same_views and other.precision == mine.precision and other.fraction >= mine.fraction
 
 
 def _network(experiment: Experiment) -> tuple[str, int, str, str]:
@@ -72,4 +75,5 @@ def _network(experiment: Experiment) -> tuple[str, int, str, str]:
 
 def _changes(experiment: Experiment) -> object:
     """What an experiment's views look like, however many there are."""
-    return experiment.augment and (experiment.augment.model_dump(exclude={"views"}), experiment.view_seed)
+    augment = experiment.augment
+    return augment and (augment.model_dump(exclude={"views"}), augment.views is None, experiment.view_seed)

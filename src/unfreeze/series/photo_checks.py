@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
+import numpy as np
+
 from unfreeze.config import Experiment
 from unfreeze.data.catalog import Photo
 from unfreeze.errors import RunError
 from unfreeze.evaluation.photo_checks import near_duplicates, suspicious_labels
-from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.models.backbones import pretrained_backbone
@@ -27,7 +28,7 @@ def check_photos(
 ) -> None:
     """Look for near-duplicates across splits and for suspicious labels among the photos that a series uses.
 
-    Features that are not in the cache are computed: those of training photos that were only seen in augmented views.
+    Features that are not in the cache are computed: those of training photos that were only seen changed.
     Where the same was looked at before, nothing is done.
 
     Args:
@@ -36,18 +37,28 @@ def check_photos(
         series: its experiments that are trained; the first one's backbone and photo size are used.
         frozen: engines and cache.
     """
-    used = _used(photos, max(experiment.fraction for experiment in series))
+    fraction = max(experiment.fraction for experiment in series)
+    used = _used(photos, fraction)
     looked_at = _sha256(series[0], used)
     with suppress(RunError):  # a damaged file is written again
         if (there := read_photo_checks(folder.path)) and there.looked_at == looked_at:
             return
-    experiment = series[0].model_copy(update={"augment": False, "engine": "cached"})
+    experiment = series[0].model_copy(update={"augment": False, "engine": "cached", "fraction": fraction})
     classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
-    pixels = photos.pixels([photo for photo, _ in used], experiment)
-    features = Division(experiment, series, frozen).rows(classifier, [], pixels, training=False)
-    assert isinstance(features, Activations)  # the whole backbone is frozen, so something is computed
-    features.compute()
+    division, parts = Division(experiment, series, frozen), []
+    for training in (True, False):
+        pixels = photos.pixels([photo for photo, split in used if (split == "train") is training], experiment)
+        parts.append(division.rows(classifier, [], pixels, training).compute())
+    train, held_out = parts
     labels = photos.labels([photo for photo, _ in used])
+
+    def features(numbers: np.ndarray) -> np.ndarray:
+        """Give vectors of photos by number: those of training photos come first, as in `used`."""
+        is_train = numbers < len(train)
+        vectors = np.empty((len(numbers), classifier.get_layer("head").input.shape[-1]), np.float32)
+        vectors[is_train] = train.take(numbers[is_train], 0)
+        vectors[~is_train] = held_out.take(numbers[~is_train] - len(train), 0)
+        return vectors
 
     def described(number: int) -> dict[str, str]:
         photo, split = used[number]
@@ -59,7 +70,7 @@ def check_photos(
         looked_at=looked_at,
         near_duplicates=tuple(
             NearDuplicate((Checked(**described(pair.first)), Checked(**described(pair.second))), pair.similarity)
-            for pair in near_duplicates(features.take, labels, [split for _, split in used])
+            for pair in near_duplicates(features, labels, [split for _, split in used])
         ),
         suspicious_labels=tuple(
             SuspiciousLabel(
@@ -68,7 +79,7 @@ def check_photos(
                 looks_like=photos.classes[found.looks_like],
                 sure=found.sure,
             )
-            for found in suspicious_labels(features.take, labels)
+            for found in suspicious_labels(features, labels)
         ),
     )
     write_sealed(folder.photo_checks, asdict(checks))

@@ -8,7 +8,7 @@ import keras
 
 from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
-from unfreeze.training.batches import Batches
+from unfreeze.training.batches import Batches, for_keras
 from unfreeze.training.callbacks import EpochStart
 from unfreeze.training.custom import Custom
 
@@ -52,8 +52,8 @@ def train_phase(
     freeze(backbone_of(classifier), unfrozen)
     _make_ready(trained, learning_rate, custom)
     trained.fit(
-        batches,
-        validation_data=validation,
+        for_keras(batches),
+        validation_data=for_keras(validation) if validation else None,
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         callbacks=[EpochStart(batches), *callbacks, *custom.callbacks, *([state] if state else [])],
