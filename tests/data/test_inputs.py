@@ -69,6 +69,9 @@ def test_keys_tell_everything_apart_that_changes_pixels(store: RowStore) -> None
     ]
     keys = [key for kind in kinds for view in range(kind.views) for key in kind.keys(view)]
     assert len(set(keys)) == len(keys) == 6 + 3 * 5 * 6
+    stated = Pixels(store, PHOTOS, AUGMENT.model_copy(update={"views": 5}), 0, 5)
+    assert stated.keys(0) == kinds[0].keys(0)  # the photos as they are
+    np.testing.assert_array_equal(stated.take(np.arange(6), 0), kinds[0].take(np.arange(6), 0))
     assert kinds[1].keys(2, np.array([3, 1])) == [kinds[1].keys(2)[3], kinds[1].keys(2)[1]]
 
 

@@ -41,6 +41,14 @@ def test_without_augmentation_a_view_is_the_photo() -> None:
     np.testing.assert_array_equal(make_view(pixels, Augmentation(), SIZE, 0, "ab", 0), pixels)
 
 
+def test_the_first_of_a_stated_number_of_views_is_the_photo() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    fresh, stated = FOOD_VISION, FOOD_VISION.model_copy(update={"views": 2})
+    np.testing.assert_array_equal(make_view(pixels, stated, SIZE, 0, "ab", 0), pixels)
+    assert (make_view(pixels, fresh, SIZE, 0, "ab", 0) != pixels).any()
+    np.testing.assert_array_equal(*(make_view(pixels, augment, SIZE, 0, "ab", 1) for augment in (fresh, stated)))
+
+
 @pytest.mark.parametrize(
     ("flip", "expected"),
     [

@@ -62,7 +62,7 @@ def test_every_phase_of_every_experiment_is_a_stop():
         ({"epochs": 4}, True),
         ({"epochs": 2}, False),  # fewer views
         ({"epochs": 9, "augment": {"flip": "horizontal", "zoom": 0.1, "views": 2}}, False),
-        ({"augment": {"flip": "horizontal", "zoom": 0.1, "views": 3}}, True),
+        ({"augment": {"flip": "horizontal", "zoom": 0.1, "views": 3}}, False),  # whose first is the photo as it is,
         ({"fraction": 0.6}, True),
         ({"fraction": 0.4}, False),
         ({"augment": {"flip": "horizontal", "zoom": 0.2}}, False),
@@ -76,6 +76,20 @@ def test_rows_are_kept_for_those_who_train_on_all_of_them(other, covers):
     series = series_of(mine={}, other={"unfreeze": 3, **other})
     assert asked(series) == ([(0, True), (3, covers)], "float16")
     assert asked(series, training=False) == ([(0, True), (3, True)], "float32")
+
+
+@pytest.mark.parametrize(
+    ("other", "covers"),
+    [
+        ({}, False),  # a fresh view each epoch
+        ({"augment": {"flip": "horizontal", "views": 2}}, True),
+        ({"augment": {"flip": "horizontal", "views": 2}, "fraction": 0.4}, False),
+        ({"augment": False}, True),
+    ],
+)
+def test_rows_of_photos_as_they_are_are_kept_for_those_whose_first_view_they_are(other, covers):
+    series = series_of(mine={"augment": False}, other={"unfreeze": 3, **other})
+    assert asked(series) == ([(0, True), (3, covers)], "float16")
 
 
 def test_without_augmentation_there_is_one_view_however_many_epochs():

@@ -1,9 +1,11 @@
 """Batches: every photo once an epoch, in an order and a view that follow from seed and epoch alone."""
 
+import keras
 import numpy as np
 import pytest
 
-from unfreeze.training.batches import Batches, epoch_order
+from unfreeze.training.batches import Batches, epoch_order, for_keras
+from unfreeze.training.callbacks import EpochStart
 
 
 class NotedRows:
@@ -58,3 +60,23 @@ def test_labels_go_with_their_photos():
     assert rows[:, 0].tolist() == epoch_order(10, seed=7, epoch=2).tolist()
     assert labels.tolist() == (rows[:, 0] % 3).tolist()
     assert set(rows[:, 1]) == {2}
+
+
+class Noting(keras.Model):
+    """Learns nothing and notes what it is given."""
+
+    def train_step(self, data):
+        self.seen.append([np.asarray(part) for part in data])
+        return {}
+
+
+def test_keras_gets_the_batches_of_the_epoch_that_was_started():
+    batches, model = batches_of(10), Noting()
+    model.seen = []
+    model.compile(run_eagerly=True)
+    model.fit(for_keras(batches), epochs=2, callbacks=[EpochStart(batches)], shuffle=False, verbose=0)
+    expected = [batch for epoch in range(2) for batch in map(batches_of(10, epoch=epoch).__getitem__, range(3))]
+    assert len(model.seen) == 6
+    for seen, batch in zip(model.seen, expected, strict=True):
+        for given, wanted in zip(seen, batch, strict=True):
+            np.testing.assert_array_equal(given, wanted)

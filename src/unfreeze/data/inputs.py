@@ -8,7 +8,7 @@ import numpy as np
 from unfreeze.config import Augmentation
 from unfreeze.data.catalog import Photo
 from unfreeze.data.store import RowStore
-from unfreeze.data.views import change_of, make_view
+from unfreeze.data.views import is_as_it_is, make_view
 
 
 class Pixels:
@@ -69,9 +69,8 @@ class Pixels:
     def keys(self, view: int, indices: np.ndarray | None = None) -> list[str]:
         """Name photos in one view, so that what is computed from them can be found again."""
         hashes = self._hashes if indices is None else [self._hashes[index] for index in indices]
-        change = change_of(self._augment, view) if self._augment else None
-        if not self._augment or change is None:
+        if not self._augment or is_as_it_is(self._augment, view):
             return hashes
         changes = self._augment.model_dump_json(exclude={"views"})
         name = hashlib.sha256(f"{changes} {self._view_seed}".encode()).hexdigest()[:16]
-        return [f"{sha256}-{name}-{change}" for sha256 in hashes]
+        return [f"{sha256}-{name}-{view}" for sha256 in hashes]

@@ -25,25 +25,21 @@ def make_view(
     Returns:
         uint8 [image_size, image_size, 3].
     """
-    change = change_of(augment, view)
-    if change is None:
+    if is_as_it_is(augment, view):
         return pixels
-    return warp(pixels, view_matrix(augment, image_size, view_seed, sha256, change))
+    return warp(pixels, view_matrix(augment, image_size, view_seed, sha256, view))
 
 
-def change_of(augment: Augmentation, view: int) -> int | None:
-    """Say which change makes a view, or None where the photo is left as it is.
+def is_as_it_is(augment: Augmentation, view: int) -> bool:
+    """Say whether a view is the photo itself.
 
-    Where the number of views is stated, the first one is the photo itself: frozen layers run on it for whoever
-    doesn't augment, too.
+    Where the number of views is stated, the first one is: frozen layers run on it for whoever doesn't augment, too.
     """
-    if augment.views is None:
-        return view
-    return view - 1 if view else None
+    return augment.views is not None and view == 0
 
 
-def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: str, change: int) -> np.ndarray:
-    """Draw a change: the map from the view's pixel centres to the photo's.
+def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: str, view: int) -> np.ndarray:
+    """Draw a view: the map from the view's pixel centres to the photo's.
 
     It means the same as Keras's RandomFlip, RandomRotation, RandomZoom of both sides together and RandomZoom
     of height and width, one after the other, but the photo is interpolated once. Changing one setting of
@@ -54,12 +50,12 @@ def view_matrix(augment: Augmentation, image_size: int, view_seed: int, sha256: 
         image_size: side of the photo in pixels.
         view_seed: draws all views.
         sha256: of the photo's file; names the photo.
-        change: its number, from 0.
+        view: number of the view, from 0.
 
     Returns:
         float64 [2, 3]: (x, y) in the photo = matrix @ (x, y, 1) in the view.
     """
-    left_right, top_bottom, turn, zoom, height, width = _uniforms(f"{view_seed}:{sha256}:{change}")
+    left_right, top_bottom, turn, zoom, height, width = _uniforms(f"{view_seed}:{sha256}:{view}")
     flip = augment.flip or ""
     mirror_x = -1 if "horizontal" in flip and left_right < 0.5 else 1
     mirror_y = -1 if "vertical" in flip and top_bottom < 0.5 else 1
