@@ -67,7 +67,7 @@ class Noting(keras.Model):
 
     def train_step(self, data):
         self.seen.append([np.asarray(part) for part in data])
-        return {}
+        return {"loss": 0.0}
 
 
 def test_keras_gets_the_batches_of_the_epoch_that_was_started():
