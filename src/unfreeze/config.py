@@ -4,9 +4,9 @@ A setting that has none here (`None`) is decided by another: `image_size` by the
 by whether anything is unfrozen. `resolve` in `series/recipe.py` turns these into complete `Experiment`s.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 FEATURE_EXTRACTION_LEARNING_RATE = 1e-3
@@ -14,6 +14,8 @@ FINE_TUNING_LEARNING_RATE = 1e-4
 """Ten times smaller: pretrained weights should be adjusted, not overwritten."""
 
 DEFAULT_LOSS = "sparse_categorical_crossentropy"
+SOFT_LOSS = "categorical_crossentropy"
+"""The same for photos that belong to several classes in part."""
 
 TEST_SHARE = 0.25
 """Share of the photos carved for test where a data set comes without a test split."""
@@ -71,7 +73,70 @@ Solver = Literal["adam", "lbfgs"]
 """How weights are found: step by step, batch by batch, or, for the head alone, as a logistic regression."""
 
 
-class Phase(Section):
+class Extras(Section):
+    """Keys that are off unless a recipe sets them; those that are off are never written down."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        off = {**Regimen.model_fields, **ModelExtras.model_fields}
+        return {key: value for key, value in write(self).items() if key not in off or value != off[key].default}
+
+
+class Regimen(Extras):
+    """How steps are made; each key is off by default. Phases can have their own, but for `solver: lbfgs`.
+
+    Attributes:
+        layer_decay: the backbone's learning rates by depth: the last block's is the head's times this, and so on for
+            each block before it.
+        warmup: epochs, or a part of one, in which the learning rate rises evenly from 0.
+        schedule: `cosine` lets the learning rate fall to 0 over the phase, step by step.
+        weight_decay: share of the weights, times the learning rate, that each step takes off; not of biases and
+            BatchNormalization. Decoupled from the gradient, as in AdamW.
+        label_smoothing: share of each label that is spread evenly over all classes.
+        mixup: alpha of the beta distribution that says in which shares two photos of a batch are mixed: in pixels
+            where all layers are trained, else in what the frozen layers make of them.
+        ema: momentum with which weights are averaged over the steps; the averages are what is validated and kept.
+    """
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    warmup: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    label_smoothing: Share = 0.0
+    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
+    ema: Share = 0.0
+
+    @property
+    def changes_steps(self) -> bool:
+        """Whether the optimizer does anything else than without the regimen."""
+        return bool(
+            self.layer_decay != 1 or self.warmup or self.schedule != "constant" or self.weight_decay or self.ema
+        )
+
+    @property
+    def needs_soft_labels(self) -> bool:
+        """Whether a photo can belong to several classes in part."""
+        return bool(self.label_smoothing or self.mixup)
+
+
+class ModelExtras(Extras):
+    """What all phases of an experiment share; each key is off by default.
+
+    Attributes:
+        class_weights: `balanced` lets each class weigh the same in the loss, however many photos it has.
+        dropout: share of the features that each training step hides from the head.
+        patience: epochs without a lower validation loss after which a phase ends, with its best weights back.
+        test_views: views of a photo that are predicted and averaged when the model is used: `horizontal` is the photo
+            and its mirror image, `flips` also both upside down, `dihedral` also all of them on their side.
+    """
+
+    class_weights: Literal["balanced"] | None = None
+    dropout: Share = 0.0
+    patience: Count | None = None
+    test_views: Literal["horizontal", "flips", "dihedral"] | None = None
+
+
+class Phase(Regimen):
     """Some epochs with one set of unfrozen layers, one solver and one learning rate."""
 
     unfreeze: Unfreeze = 0
@@ -111,7 +176,7 @@ class DataSettings(PhotoSettings):
     validation: Share | Literal["test"] = 0.15
 
 
-class Settings(Section):
+class Settings(Regimen, ModelExtras):
     """What every experiment has; at the top of a recipe it is the default of all of them.
 
     Attributes:
@@ -124,7 +189,8 @@ class Settings(Section):
         learning_rate: of Adam (default: 1e-3 with a frozen backbone, 1e-4 otherwise).
         solver: `adam`, or for a frozen backbone `lbfgs`, which fits the head to the photos as they are, not augmented;
             each epoch is a whole fit with less weight decay than the one before: 0.1, 0.03, 0.01, 0.003, 0.001.
-        phases: several stages in turn, in place of `unfreeze`, `epochs`, `learning_rate` and `solver`.
+        phases: several stages in turn, in place of `unfreeze`, `epochs`, `learning_rate` and `solver`; the keys of
+            `Regimen` that a stage doesn't have are the experiment's.
         seeds: each experiment runs once with each; a seed draws the head's first weights and the photos' order.
         view_seed: draws the augmented views, which all seeds and experiments share.
         engine: `cached` runs frozen layers once a photo and view; `reference` trains the whole model with plain
@@ -205,12 +271,12 @@ class Recipe(Settings):
     experiments: Annotated[dict[FolderName, ExperimentSettings], Field(min_length=1)]
 
 
-class Experiment(Section):
+class Experiment(ModelExtras):
     """One experiment with everything decided: what a run folder's `config.yaml` holds.
 
     Attributes:
         start_from: the parent's name, `NAME` or `NAME@last`, or a path to a finished run; None for ImageNet.
-        phases: at least one; `unfreeze`, `epochs`, `learning_rate` and `solver` live only here.
+        phases: at least one; `unfreeze`, `epochs`, `learning_rate`, `solver` and a `Regimen` live only here.
     """
 
     name: str
@@ -273,6 +339,7 @@ class AsIs(Section):
     start_from: ClassVar[None] = None
     phases: ClassVar[tuple[Phase, ...]] = ()
     seeds: ClassVar[tuple[int, ...]] = (0,)
+    test_views: ClassVar[None] = None
     batch_size: ClassVar[int] = 32
 
 

@@ -15,7 +15,14 @@ from unfreeze.features.cut import Cut, find_cut, split
 from unfreeze.features.engine import Engine
 from unfreeze.features.graph import tensor_names
 from unfreeze.features.pointwise import with_matrix_products
-from unfreeze.models.classifier import InferenceMode, backbone_of, feature_extractor, with_pooling
+from unfreeze.models.classifier import (
+    InferenceMode,
+    backbone_of,
+    feature_extractor,
+    head_layers,
+    on_features,
+    with_pooling,
+)
 
 cut_of = lru_cache(maxsize=32)(find_cut)
 """`find_cut`, remembered: experiments of a series ask for the same cuts again and again."""
@@ -90,17 +97,17 @@ def trained_part(classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Mode
     Its input is a row as `FrozenLayers.rows` gives it. The backbone's layers in it always run in inference mode.
     Classifiers of the same layers share the part, too.
     """
-    return _trained_part(backbone_of(classifier), classifier.get_layer("head"), tuple(unfrozen))
+    return _trained_part(backbone_of(classifier), head_layers(classifier), tuple(unfrozen))
 
 
 @lru_cache(maxsize=2)
-def _trained_part(backbone: keras.Model, head: Any, unfrozen: tuple[str, ...]) -> keras.Model:
+def _trained_part(backbone: keras.Model, head: tuple[keras.Layer, ...], unfrozen: tuple[str, ...]) -> keras.Model:
     extractor = with_pooling(backbone)
     cut = cut_of(extractor, unfrozen)
     _, suffix = split(extractor, cut)
     row = keras.Input(cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row")
     features = InferenceMode(with_matrix_products(suffix))(_taken_apart(row, cut)) if suffix else row
-    return keras.Model(row, head(features), name="trained_part")
+    return keras.Model(row, on_features(head, features), name="trained_part")
 
 
 def _taken_apart(row: Any, cut: Cut) -> Any:

@@ -33,4 +33,4 @@ def _parts(model: keras.Model) -> list[Any]:
     _, first, *_ = model.layers
     if not isinstance(first, keras.Model):
         return [model]
-    return [layer for layer in model.layers[1:] if layer.name != "augmentation"]
+    return [layer for layer in model.layers[1:] if layer.name not in ("augmentation", "dropout")]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from unfreeze.errors import LayerError
+
 # Families whose layers carry their block's name: it ends where the layer's own part begins.
 _NAMED = re.compile(
     r"block\d+[a-z]?(?=_)"  # EfficientNet, EfficientNet-Lite, VGG, Xception: block6d_add, block15_dwconv
@@ -63,3 +65,22 @@ def find_blocks(backbone: keras.Model) -> list[Block]:
         ends = [stem[-1], *last.values()]
         first = {name: end + 1 for name, end in zip(last, ends, strict=False)}
     return [Block(name, first[name], last[name]) for name in first]
+
+
+def depths(backbone: keras.Model) -> list[int]:
+    """Tell how far from the head each of a backbone's layers lies, in blocks.
+
+    Returns:
+        A number a layer: 1 for the last block and what follows it, 2 for the block before and what stands between the
+        two, and so on; the stem has one more than the first block.
+
+    Raises:
+        LayerError: the names of the layers don't tell the blocks.
+    """
+    firsts = [block.first for block in find_blocks(backbone)]
+    if not firsts:
+        raise LayerError(
+            f"The names of {backbone.name}'s layers don't tell its blocks, so `layer_decay` has no depth to go by. "
+            "Leave it out."
+        )
+    return [1 + sum(first > position for first in firsts) for position in range(len(backbone.layers))]

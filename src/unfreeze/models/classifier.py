@@ -1,6 +1,6 @@
 """The whole model, with Keras's Functional API: photo -> augmentation -> backbone -> pooling -> head."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ def build_classifier(
     augment: Augmentation | None = None,
     seed: int = 0,
     head: Callable[[Any], Any] | None = None,
+    dropout: float = 0,
 ) -> keras.Model:
     """Put a new head on a backbone.
 
@@ -28,6 +29,7 @@ def build_classifier(
         seed: draws the head's first weights.
         head: a function from features [batch, channels] to probabilities [batch, class_count] in place of one dense
             layer with softmax.
+        dropout: share of the features that are hidden from the head in training.
 
     Returns:
         A model from pixels to class probabilities, [batch, class_count]. Its backbone is called in inference mode, as
@@ -37,11 +39,15 @@ def build_classifier(
         RecipeError: `head` gives something else than a probability a class.
     """
     last = _own_head(head, backbone.output_shape[-1], class_count) if head else _dense_head(class_count, seed)
-    return _connected(backbone, last, augment, seed)
+    return _connected(backbone, last, augment, seed, dropout)
 
 
 def reused_classifier(
-    backbone: keras.Model, class_count: int, augment: Augmentation | None = None, seed: int = 0
+    backbone: keras.Model,
+    class_count: int,
+    augment: Augmentation | None = None,
+    seed: int = 0,
+    dropout: float = 0,
 ) -> keras.Model:
     """Build the same as `build_classifier`, with the head that the last one on this backbone had, begun anew.
 
@@ -53,13 +59,14 @@ def reused_classifier(
         class_count: number of classes.
         augment: changes to training photos, or None.
         seed: draws the head's first weights.
+        dropout: as in `build_classifier`.
     """
     head: Any = _head_of(backbone, class_count)
     head.kernel_initializer = keras.initializers.GlorotUniform(seed=seed)
     if head.built:
         head.kernel.assign(head.kernel_initializer(head.kernel.shape))
         head.bias.assign(keras.ops.zeros_like(head.bias))
-    return _connected(backbone, head, augment, seed)
+    return _connected(backbone, head, augment, seed, dropout)
 
 
 @lru_cache(maxsize=2)
@@ -67,12 +74,16 @@ def _head_of(backbone: keras.Model, class_count: int) -> keras.Layer:
     return _dense_head(class_count, seed=0)
 
 
-def _connected(backbone: keras.Model, head: keras.Layer, augment: Augmentation | None, seed: int) -> keras.Model:
+def _connected(
+    backbone: keras.Model, head: keras.Layer, augment: Augmentation | None, seed: int, dropout: float
+) -> keras.Model:
     """Write down the whole model with the Functional API."""
     photo = keras.Input(backbone.input_shape[1:], name="photo")
     x = augmentation_layers(augment, seed)(photo) if augment else photo
     x = backbone(x, training=False)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
     return keras.Model(photo, head(x), name="classifier")
 
 
@@ -128,6 +139,25 @@ def backbone_of(classifier: keras.Model) -> keras.Model:
     )
 
 
+def head_layers(classifier: keras.Model) -> tuple[keras.Layer, ...]:
+    """Give what follows the features in a classifier of `build_classifier`: dropout, if there is any, and the head."""
+    return tuple(layer for layer in classifier.layers if layer.name in ("dropout", "head"))
+
+
+def on_features(layers: Iterable[keras.Layer], features: Any) -> Any:
+    """Call what follows the features, one layer after the other."""
+    for layer in layers:
+        features = layer(features)
+    return features
+
+
+def begin_dropout(classifier: keras.Model, seed: int) -> None:
+    """Let dropout draw what it draws first with this seed; weights that were loaded may have brought another state."""
+    for layer in head_layers(classifier):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed, 0])
+
+
 def without_augmentation(classifier: keras.Model) -> keras.Model:
     """Give the same model, sharing every weight, from where the augmentation layers end.
 
@@ -136,7 +166,7 @@ def without_augmentation(classifier: keras.Model) -> keras.Model:
     """
     photo = keras.Input(classifier.input_shape[1:], name="photo")
     features = InferenceMode(backbone_of(classifier))(photo)
-    probabilities = classifier.get_layer("head")(classifier.get_layer("pooling")(features))
+    probabilities = on_features(head_layers(classifier), classifier.get_layer("pooling")(features))
     return keras.Model(photo, probabilities, name="classifier_without_augmentation")
 
 

@@ -15,7 +15,7 @@ from unfreeze.evaluation.calibration import fit_temperature
 from unfreeze.evaluation.metrics import evaluate
 from unfreeze.files import write_atomically
 from unfreeze.models.backbones import pretrained_backbone
-from unfreeze.models.classifier import backbone_of, build_classifier, reused_classifier
+from unfreeze.models.classifier import backbone_of, begin_dropout, build_classifier, reused_classifier
 from unfreeze.models.unfreezing import cut_block, unfrozen_layers
 from unfreeze.models.weights import count_parameters, weights_sha256
 from unfreeze.progress import say
@@ -27,8 +27,10 @@ from unfreeze.series.photos import SeriesPhotos, describe
 from unfreeze.training.batches import Batches, for_keras
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
+from unfreeze.training.labels import balanced_weights, smoothed
 from unfreeze.training.linear_probe import fit_head
 from unfreeze.training.phase import train_phase
+from unfreeze.training.regimen import early_stopping
 from unfreeze.training.resume import TrainingState
 from unfreeze.training.tensorboard import TensorBoardEvents
 
@@ -60,14 +62,16 @@ def train_experiment(
     config = settings(experiment, seed, describe(photos), custom.described())
     write_yaml(run.config, config)
     write_json(run.classes, list(photos.classes))
+    if experiment.patience:
+        custom = replace(custom, callbacks=[*custom.callbacks, early_stopping(experiment.patience)])
 
     # The photos: a fraction of the training photos, each epoch in its own view, and the validation photos
     with clock("data"):
         train, val = photos.splits.train(experiment.fraction), photos.splits.val
         val_pixels = photos.pixels(val, experiment)
         val_labels, class_count = photos.labels(val), len(photos.classes)
-        train_targets = custom.labels(photos.labels(train), class_count)
-        val_targets = custom.labels(val_labels, class_count)
+        train_labels = photos.labels(train)
+        weights = balanced_weights(train_labels) if experiment.class_weights else None
 
     # The model: ImageNet's weights or the parent's, and a head
     with clock("train"):
@@ -96,14 +100,20 @@ def train_experiment(
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
             trained = division.trained(classifier, unfrozen)
-            batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
+            own = custom.softened(phase)
+            train_targets, val_targets = (own.labels(each, class_count) for each in (train_labels, val_labels))
+            if phase.label_smoothing:
+                train_targets = smoothed(train_targets, phase.label_smoothing)
+            batches = Batches(
+                train_rows, train_targets, experiment.batch_size, seed, epochs.start, weights, phase.mixup
+            )
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = [*callbacks, EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))]
             if phase.solver == "lbfgs":
-                fit_head(classifier, trained, batches, validation, epochs, [*shown, *custom.callbacks])
+                fit_head(classifier, trained, batches, validation, epochs, [*shown, *own.callbacks])
             else:
                 rate = phase.learning_rate or 0.0
-                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, shown, custom, state)
+                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, shown, own, state, phase)
         if phase is not experiment.phases[-1]:
             state.end()
     tensorboard.close()
@@ -117,6 +127,7 @@ def train_experiment(
             )
         if not best.is_current:
             classifier.load_weights(run.checkpoint("best"))
+        begin_dropout(classifier, seed)
         figures, temperature = None, 1.0
         if validation and trained:
             probabilities = trained.predict(for_keras(validation), verbose=0)  # pyright: ignore[reportArgumentType]
@@ -149,9 +160,9 @@ def start_model(
     backbone = pretrained_backbone(experiment.backbone, experiment.image_size)
     augment = experiment.augment or None
     if custom.head:
-        classifier = build_classifier(backbone, len(classes), augment, seed, custom.head)
+        classifier = build_classifier(backbone, len(classes), augment, seed, custom.head, experiment.dropout)
     else:
-        classifier = reused_classifier(backbone, len(classes), augment, seed)
+        classifier = reused_classifier(backbone, len(classes), augment, seed, experiment.dropout)
     if parent and (parent.classes, parent.head) == (classes, custom.described().get("head")):
         classifier.load_weights(parent.weights)
     elif parent:
@@ -160,6 +171,7 @@ def start_model(
         backbone.set_weights(backbone_of(whole).get_weights())
         why = "knows other classes" if parent.classes != classes else "has another head"
         say(f"{experiment.name}: {parent.run.path} {why}, so the head starts anew")
+    begin_dropout(classifier, seed)
     return classifier
 
 

@@ -152,7 +152,7 @@ def read_settings(run: RunFolder) -> AnyExperiment:
     try:
         if config["kind"] == "as_is":
             return AsIs.model_validate({key: config[key] for key in AsIs.model_fields})
-        own = {key: config[key] for key in Experiment.model_fields if key != "seeds"}
+        own = {key: config[key] for key in Experiment.model_fields if key in config}
         return Experiment.model_validate({**own, "seeds": (config["seed"],)}, strict=False)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.config} is damaged ({error}). Run the experiment again with --force.") from error

@@ -185,25 +185,42 @@ def _complete(name: str, recipe: Recipe, own: ExperimentSettings) -> AnyExperime
         size = default_image_size(settings["backbone"])
         return AsIs(name=name, backbone=settings["backbone"], image_size=size, class_map=own.class_map)
     photos = {key: pick(recipe.data, own.data, key) for key in PhotoSettings.model_fields}
-    of_one = {key: settings.pop(key) for key in config.Phase.model_fields}
+    regimen = {key: settings.pop(key) for key in config.Regimen.model_fields}
+    of_one = {key: settings.pop(key) for key in set(config.Phase.model_fields) - set(regimen)}
     phases = settings.pop("phases") or (config.Phase(**of_one),)
+    _ensure_effect(name, own, phases)
     settings["backbone"] = located(settings["backbone"])
     photos["image_size"] = photos["image_size"] or default_image_size(settings["backbone"])
     return Experiment(
         name=name,
         start_from=own.start_from,
-        phases=tuple(_complete_phase(name, phase, settings["engine"]) for phase in phases),
+        phases=tuple(_complete_phase(name, phase, settings["engine"], regimen) for phase in phases),
         **settings,
         **photos,
     )
 
 
-def _complete_phase(name: str, phase: config.Phase, engine: str) -> config.Phase:
+def _ensure_effect(name: str, own: ExperimentSettings, phases: Sequence[config.Phase]) -> None:
+    """Refuse keys of an experiment that change nothing of it."""
+    if any(phase.solver != "lbfgs" for phase in phases):
+        return
+    for key in (*config.Regimen.model_fields, "dropout"):
+        if getattr(own, key) != ExperimentSettings.model_fields[key].default:
+            raise RecipeError(
+                f"experiments.{name}: `{key}: {getattr(own, key)}` is about training steps, and `solver: lbfgs` makes "
+                "none. Leave it out there, or take `solver: adam`."
+            )
+
+
+def _complete_phase(name: str, phase: config.Phase, engine: str, regimen: Mapping[str, Any]) -> config.Phase:
+    """Fill in what a phase leaves to its experiment; `regimen` is the experiment's."""
     if phase.solver == "lbfgs":
+        steps = [(key, getattr(phase, key), field.default) for key, field in config.Regimen.model_fields.items()]
         for key, value, allowed in (
             ("unfreeze", phase.unfreeze, 0),
             ("learning_rate", phase.learning_rate, None),
             ("engine", engine, "cached"),
+            *steps,
         ):
             if value != allowed:
                 raise RecipeError(
@@ -211,11 +228,18 @@ def _complete_phase(name: str, phase: config.Phase, engine: str) -> config.Phase
                     f"rate; it can't go with `{key}: {value}`. Leave that out there, or take `solver: adam`."
                 )
         return phase
-    if phase.learning_rate is not None:
-        return phase
-    frozen = phase.unfreeze == 0
-    rate = config.FEATURE_EXTRACTION_LEARNING_RATE if frozen else config.FINE_TUNING_LEARNING_RATE
-    return phase.model_copy(update={"learning_rate": rate})
+    changes = {key: value for key, value in regimen.items() if key not in phase.model_fields_set}
+    if phase.learning_rate is None:
+        frozen = phase.unfreeze == 0
+        rate = config.FEATURE_EXTRACTION_LEARNING_RATE if frozen else config.FINE_TUNING_LEARNING_RATE
+        changes["learning_rate"] = rate
+    phase = phase.model_copy(update=changes)
+    if phase.warmup > phase.epochs:
+        raise RecipeError(
+            f"experiments.{name}: `warmup: {phase.warmup:g}` is longer than the phase, which has {phase.epochs} "
+            "epochs. Take less warm-up or more epochs."
+        )
+    return phase
 
 
 def _recipe_text(recipe: str | Path) -> tuple[str, str]:

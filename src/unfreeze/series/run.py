@@ -94,6 +94,7 @@ def run(
         discard_damaged(folder, runs)
         claim(folder, recipe, experiments, splits, custom)
         ensure_usable(photos.catalog, splits[0].splits, allow_bad)
+        ensure_validated(experiments, splits[0])
         return _run(recipe, series, experiments, left_out, splits, folder, custom)
 
 
@@ -194,6 +195,20 @@ def ensure_solvable(experiments: Sequence[AnyExperiment], custom: Custom) -> Non
             f"experiments.{named[0]}: `solver: lbfgs` fits unfreeze's own head by the cross-entropy, not a head or "
             "loss of yours. Take `solver: adam`."
         )
+
+
+def ensure_validated(experiments: Sequence[AnyExperiment], photos: SeriesPhotos) -> None:
+    """Make sure that there are validation photos for those who go by them.
+
+    Raises:
+        RecipeError: there are none.
+    """
+    for experiment in experiments:
+        if isinstance(experiment, Experiment) and experiment.patience and not photos.splits.val:
+            raise RecipeError(
+                f"experiments.{experiment.name}: `patience: {experiment.patience}` goes by the validation loss, and "
+                "there are no validation photos. Set data.validation to a share such as 0.15, or leave patience out."
+            )
 
 
 def claim(

@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from unfreeze.config import DEFAULT_LOSS
+from unfreeze.config import DEFAULT_LOSS, SOFT_LOSS, Regimen
 from unfreeze.errors import RecipeError
 
 
@@ -61,6 +61,22 @@ class Custom:
     def labels(self, numbers: np.ndarray, class_count: int) -> np.ndarray:
         """Give labels in the form that the loss takes: class numbers [photos] or one-hot rows [photos, classes]."""
         return numbers if takes_class_numbers(self.loss_or_default) else np.eye(class_count, dtype="float32")[numbers]
+
+    def softened(self, regimen: Regimen) -> "Custom":
+        """Give the same with a loss that takes labels as the regimen makes them.
+
+        Raises:
+            RecipeError: the caller's own loss takes class numbers.
+        """
+        if not regimen.needs_soft_labels or not takes_class_numbers(self.loss_or_default):
+            return self
+        if self.loss is not None:
+            key = "mixup" if regimen.mixup else "label_smoothing"
+            raise RecipeError(
+                f"The loss {self.loss!r} takes class numbers, and `{key}` makes photos belong to several classes. Take "
+                "one for one-hot rows, such as categorical_crossentropy, or leave the key out."
+            )
+        return replace(self, loss=SOFT_LOSS)
 
     def described(self) -> dict[str, Any]:
         """Name what changes a run's result, for its `config.yaml`; empty where nothing is the caller's own."""

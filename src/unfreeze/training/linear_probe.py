@@ -41,7 +41,8 @@ def fit_head(
     Args:
         classifier: the whole model; its layer `head` is a dense one with softmax and is changed in place.
         trained: the part of it from features to probabilities, for the callbacks.
-        batches: features [photos, channels] and class numbers of the training photos; their order makes no difference.
+        batches: features [photos, channels], class numbers and weights, if any, of the training photos; their order
+            makes no difference.
         validation: those of the validation photos, or None.
         epochs: numbers of this phase's epochs, counted from 0 through all phases.
         callbacks: Keras callbacks; epochs have no batches, and no learning rate.
@@ -78,18 +79,20 @@ def weight_decay(step: int) -> float:
 
 def _minimize(start: np.ndarray, batches: Batches, center: np.ndarray, decay: float) -> np.ndarray:
     """Find the weights, [channels + 1, classes] with the bias last, that make loss and penalty smallest."""
-    count = len(batches.labels)
+    count, sizes = len(batches.labels), batches.weights
+    sizes = np.ones(count, np.float32) if sizes is None else sizes
 
     def loss_and_slope(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(start.shape)
         kernel, bias = weights[:-1].astype(np.float32), weights[-1].astype(np.float32)
         loss, slope = decay / 2 * float((weights[:-1] ** 2).sum()), np.zeros_like(weights)
         slope[:-1] = decay * weights[:-1]
-        for rows, labels in _chunks(batches):
+        for places, rows, labels in _chunks(batches):
             rows = rows - center
             probabilities = _softmax(rows @ kernel + bias)
-            loss += _log_loss(probabilities, labels) / count
+            loss += _log_loss(probabilities, labels, sizes[places]) / count
             probabilities[np.arange(len(labels)), labels] -= 1
+            probabilities *= sizes[places, None]
             slope[:-1] += rows.T @ probabilities / count
             slope[-1] += probabilities.sum(axis=0) / count
         return loss, slope.ravel()
@@ -101,21 +104,21 @@ def _minimize(start: np.ndarray, batches: Batches, center: np.ndarray, decay: fl
 def _figures(batches: Batches, kernel: np.ndarray, bias: np.ndarray) -> dict[str, float]:
     """Measure the mean loss of a photo, and the accuracy."""
     loss, hits = 0.0, 0
-    for rows, labels in _chunks(batches):
+    for places, rows, labels in _chunks(batches):
         probabilities = _softmax(rows @ kernel.astype(np.float32) + bias.astype(np.float32))
-        loss += _log_loss(probabilities, labels)
+        loss += _log_loss(probabilities, labels, 1 if batches.weights is None else batches.weights[places])
         hits += int((probabilities.argmax(axis=1) == labels).sum())
     return {"loss": loss / len(batches.labels), "accuracy": hits / len(batches.labels)}
 
 
-def _chunks(batches: Batches) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _chunks(batches: Batches) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     for start in range(0, len(batches.labels), CHUNK):
         places = np.arange(start, min(start + CHUNK, len(batches.labels)))
-        yield np.asarray(batches.rows.take(places, 0), np.float32), batches.labels[places]
+        yield places, np.asarray(batches.rows.take(places, 0), np.float32), batches.labels[places]
 
 
 def _mean(batches: Batches) -> np.ndarray:
-    sums = [rows.sum(axis=0, dtype=np.float64) for rows, _ in _chunks(batches)]
+    sums = [rows.sum(axis=0, dtype=np.float64) for _, rows, _ in _chunks(batches)]
     return (np.sum(sums, axis=0) / len(batches.labels)).astype(np.float32)
 
 
@@ -124,7 +127,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Add up the losses; a probability of zero counts as the least that float32 holds, as Keras clips it too."""
+def _log_loss(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | int) -> float:
+    """Add up weighted losses; a probability of zero counts as the least that float32 holds, as Keras clips it too."""
     chosen = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).sum(dtype=np.float64))
+    return float((-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)) * weights).sum(dtype=np.float64))

@@ -1,16 +1,19 @@
 """One phase of training: freeze, compile, fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
 
+from unfreeze.config import Phase
 from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
 from unfreeze.training.batches import Batches, for_keras
 from unfreeze.training.callbacks import EpochStart
 from unfreeze.training.custom import Custom
+from unfreeze.training.regimen import averaging, follow
 
 HEAD_STEPS = 8
 """Training steps a call where only a head on feature vectors is trained."""
@@ -30,6 +33,7 @@ def train_phase(
     callbacks: Sequence[keras.callbacks.Callback],
     custom: Custom | None = None,
     state: keras.callbacks.Callback | None = None,
+    phase: Phase | None = None,
 ) -> None:
     """Train the head and the unfrozen layers of a classifier.
 
@@ -47,22 +51,30 @@ def train_phase(
         callbacks: Keras callbacks.
         custom: the caller's own optimizer, loss and further callbacks, if any.
         state: a callback that is called after all others, if any.
+        phase: whose regimen to follow, if any; the labels are in its form already.
     """
     custom = custom or Custom()
     freeze(backbone_of(classifier), unfrozen)
-    _make_ready(trained, learning_rate, custom)
+    set_up = None
+    averages: list[keras.callbacks.Callback] = []
+    if phase and phase.changes_steps:
+        backbone, steps = backbone_of(classifier), len(batches) * phase.epochs
+        set_up = partial(follow, regimen=phase, backbone=backbone, epochs=phase.epochs, steps=steps)
+        averages = averaging() if phase.ema else []
+    _make_ready(trained, learning_rate, custom, set_up)
+    last = [state] if state else []
     trained.fit(
         for_keras(batches),
         validation_data=for_keras(validation) if validation else None,
         initial_epoch=epochs.start,
         epochs=epochs.stop,
-        callbacks=[EpochStart(batches), *callbacks, *custom.callbacks, *([state] if state else [])],
+        callbacks=[*averages[:1], EpochStart(batches), *callbacks, *custom.callbacks, *averages[1:], *last],
         shuffle=False,
         verbose=0,  # pyright: ignore[reportArgumentType]
     )
 
 
-def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> None:
+def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom, set_up: Callable[..., None] | None) -> None:
     """Compile a model for a phase.
 
     If the very same was done before, its optimizer begins anew and what TensorFlow has traced is used again: tracing
@@ -72,18 +84,22 @@ def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom) -> N
         trained: the part of a classifier on which `fit` runs.
         learning_rate: of the optimizer.
         custom: the caller's own optimizer and loss, if any.
+        set_up: changes a new optimizer that will train these variables, if any.
     """
     backend = keras.backend.backend()
     layers = tuple(layer.name for layer in trained._flatten_layers() if layer.trainable)
-    is_ours = custom.optimizer is None and custom.loss is None and backend == "tensorflow"
+    is_ours = custom.optimizer is None and custom.loss is None and set_up is None and backend == "tensorflow"
     if is_ours and _compiled.get(trained) == layers:
         optimizer: Any = trained.optimizer
         for variable in optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
         optimizer.learning_rate = learning_rate
         return
+    optimizer = custom.optimizer_at(learning_rate)
+    if set_up:
+        set_up(optimizer, trained.trainable_variables)
     trained.compile(
-        optimizer=custom.optimizer_at(learning_rate),
+        optimizer=optimizer,
         loss=custom.loss_or_default,
         metrics=["accuracy"],
         # A step of the head alone is shorter than the call that starts it, so a call makes several.
