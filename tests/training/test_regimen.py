@@ -218,6 +218,6 @@ def test_the_optimizer_inside_one_that_scales_the_loss():
     weight = backbone.layers[2].kernel  # two blocks from the head
     before, outer = number(weight), keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     follow(outer, [weight], Phase(layer_decay=0.5), backbone, 1, 1)
-    outer.build([weight])
-    outer.apply([keras.ops.ones(weight.shape) * outer.initial_scale])
+    outer.inner_optimizer.build([weight])  # of which the outer one makes use
+    outer.inner_optimizer.apply([keras.ops.ones(weight.shape)])
     np.testing.assert_allclose(number(weight) - before, np.full(before.shape, -0.1 / 4), rtol=1e-4)
