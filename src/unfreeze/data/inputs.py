@@ -8,6 +8,7 @@ import numpy as np
 from unfreeze.config import Augmentation
 from unfreeze.data.catalog import Photo
 from unfreeze.data.store import RowStore
+from unfreeze.data.turned import VIEWS, turned
 from unfreeze.data.views import is_as_it_is, make_view
 
 
@@ -74,3 +75,26 @@ class Pixels:
         changes = self._augment.model_dump_json(exclude={"views"})
         name = hashlib.sha256(f"{changes} {self._view_seed}".encode()).hexdigest()[:16]
         return [f"{sha256}-{name}-{view}" for sha256 in hashes]
+
+
+class TurnedPixels(Pixels):
+    """Photos of a pixel store in the views for which a model is asked when it is used; epoch e sees view e.
+
+    Args:
+        store: holds a row for every photo.
+        photos: in the order in which they are numbered here.
+        test_views: which views, as a recipe says it, or None for the photos as they are.
+    """
+
+    def __init__(self, store: RowStore, photos: Sequence[Photo], test_views: str | None):
+        super().__init__(store, photos)
+        self.views = VIEWS[test_views]
+        self.seen = range(self.views)
+
+    def take(self, indices: np.ndarray, epoch: int = 0) -> np.ndarray:
+        """Give these photos in a view: uint8 [len(indices), size, size, 3]."""
+        return turned(super().take(indices), epoch % self.views)
+
+    def keys(self, view: int, indices: np.ndarray | None = None) -> list[str]:
+        """Name photos in one view, so that what is computed from them can be found again."""
+        return [f"{key}-turned-{view}" if view else key for key in super().keys(0, indices)]

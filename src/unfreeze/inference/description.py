@@ -21,6 +21,7 @@ class Description:
         image_size: side of the photos, in pixels.
         resize: how photos are brought to that size: `squash`, `crop` or `pad`.
         temperature: with which the probabilities are calibrated already.
+        test_views: views of a photo that are averaged already, as a recipe names them; None for the photo alone.
         pixels: what the network takes.
         unfreeze: version that wrote it.
     """
@@ -29,6 +30,7 @@ class Description:
     image_size: int
     resize: str
     temperature: float
+    test_views: str | None = None
     pixels: str = "RGB, 0 to 255"
     unfreeze: str = __version__
 

@@ -17,8 +17,8 @@ Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """From pixels, uint8 [1, size, size, 3], to calibrated probabilities [1, classes] and features [1, rows, columns,
 channels]."""
 
-_AFTER_DENSE = {"Add", "Softmax", "Max", "Log", "Mul", "Div", "Cast", "Identity"}
-"""What may follow the dense layer of a head: its bias, softmax and calibration."""
+_AFTER_DENSE = {"Add", "Softmax", "Max", "Log", "Mul", "Div", "Cast", "Identity", "Reshape", "ReduceMean"}
+"""What may follow the dense layer of a head: its bias, softmax, averaging over views, and calibration."""
 
 _RESHAPING = {"Squeeze", "Reshape", "Flatten", "Identity", "Cast"}
 
@@ -115,6 +115,8 @@ def _in_keras(predictor: Predictor) -> FeatureMapNetwork:
             if both is None:
                 return predictor.probabilities(pixels), None
             rows, features = map(keras.ops.convert_to_numpy, both(pixels.astype(np.float32), training=False))
+        if predictor.test_views:  # the map is of the photo as it is
+            return predictor.probabilities(pixels), np.asarray(features)
         return calibrate(np.asarray(rows), predictor.temperature), np.asarray(features)
 
     weights: Any = keras.ops.convert_to_numpy(head.kernel) if has_map else np.empty((0, 0))

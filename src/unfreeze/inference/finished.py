@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from unfreeze.data.turned import VIEWS
 from unfreeze.errors import RunError
 from unfreeze.inference.description import Description
 from unfreeze.seals import METRICS, WEIGHTS, ensure_whole, read_sealed
@@ -63,7 +64,10 @@ def described(run: Path) -> Description:
         classes = tuple(json.loads((run / "classes.json").read_text(encoding="utf-8")))
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         temperature = float(read_sealed(run / METRICS)["temperature"])
-        return Description(classes, int(config["image_size"]), str(config["resize"]), temperature)
+        size, views = int(config["image_size"]), config.get("test_views")
+        if views not in VIEWS:
+            raise ValueError(f"test_views is {views}")
+        return Description(classes, size, str(config["resize"]), temperature, views)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise damaged(run, error) from error
 

@@ -13,6 +13,7 @@ from unfreeze.backend import load_keras, thread_count
 from unfreeze.data.photo_files import photo_files
 from unfreeze.data.photos import decode, first_bytes, least_sides, resize
 from unfreeze.data.threads import in_order
+from unfreeze.data.turned import over_views
 from unfreeze.errors import DataError, PhotoError, RunError
 from unfreeze.evaluation.calibration import calibrate
 from unfreeze.inference.description import Description
@@ -42,6 +43,7 @@ class Predictor:
         image_size: side of the photos that the model takes, in pixels.
         resize: how photos are brought to that size.
         temperature: that calibrates the model's own probabilities.
+        test_views: views of a photo that are predicted and averaged; None for the photo alone.
         run: the run's folder; None for a pretrained network as it is.
 
     Raises:
@@ -67,6 +69,7 @@ class Predictor:
     def _use(self, description: Description) -> None:
         self.classes, self.image_size = description.classes, description.image_size
         self.resize, self.temperature = description.resize, description.temperature
+        self.test_views = description.test_views
 
     def _open_backbone(self) -> None:
         load_keras()
@@ -90,7 +93,7 @@ class Predictor:
 
     @cached_property
     def model(self) -> Any:
-        """The Keras model, from pixels to uncalibrated probabilities; it is loaded when it is first needed."""
+        """The Keras model, from pixels in one view to uncalibrated probabilities; loaded when it is first needed."""
         load_keras()
         import keras
 
@@ -107,7 +110,7 @@ class Predictor:
     @property
     def description(self) -> Description:
         """All that one must know to use the network."""
-        return Description(self.classes, self.image_size, self.resize, self.temperature)
+        return Description(self.classes, self.image_size, self.resize, self.temperature, self.test_views)
 
     def predict(self, paths: str | Path | Iterable[str | Path], top: int = TOP) -> list[Prediction]:
         """Predict photos; the order is that of the call, folders sorted and with all that lies below them.
@@ -143,7 +146,7 @@ class Predictor:
         def probabilities(pixels: np.ndarray) -> np.ndarray:
             rows, features = both.predict(pixels, batch_size=BATCH, verbose=0)
             vectors.append(features)
-            return calibrate(rows, self.temperature)
+            return calibrate(self.uncalibrated(pixels) if self.test_views else rows, self.temperature)
 
         predictions = self._predict(paths, top, partial(self._in_batches, probabilities=probabilities))
         paths_read = tuple(prediction.path for prediction in predictions if prediction.error is None)
@@ -185,7 +188,7 @@ class Predictor:
 
     def uncalibrated(self, pixels: np.ndarray) -> np.ndarray:
         """Give the model's own probabilities, as `probabilities` gives calibrated ones."""
-        return self.model.predict(pixels, batch_size=BATCH, verbose=0)
+        return over_views(lambda view: self.model.predict(view, batch_size=BATCH, verbose=0), pixels, self.test_views)
 
     def pixels(self, data: bytes) -> np.ndarray:
         """Decode and resize a photo's bytes as this model was trained on photos: uint8 [size, size, 3].

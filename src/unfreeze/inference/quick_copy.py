@@ -106,10 +106,15 @@ def make_copy(key: str, model: "keras.Model", description: Description) -> "Onnx
 def _ensure_same(network: "OnnxNetwork", model: "keras.Model", description: Description) -> None:
     import keras
 
+    from unfreeze.data.turned import over_views
     from unfreeze.evaluation.calibration import calibrate
 
     pixels = sample_pixels(description.image_size, COMPARED)
-    own: Any = keras.ops.convert_to_numpy(model(pixels.astype(np.float32), training=False))
+
+    def predict(view: np.ndarray) -> Any:
+        return keras.ops.convert_to_numpy(model(view.astype(np.float32), training=False))
+
+    own = over_views(predict, pixels, description.test_views)
     difference = float(np.abs(network.probabilities(pixels) - calibrate(own, description.temperature)).max())
     if not difference <= TOLERANCE:
         raise ValueError(f"its probabilities differ from Keras's by {difference:.2g}")

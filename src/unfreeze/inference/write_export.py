@@ -25,7 +25,7 @@ def write_keras(model: keras.Model, description: Description, file: Path) -> Non
         description: goes into the file, as `unfreeze.json`; Keras passes over it.
         file: to make or replace.
     """
-    calibrated_model(model, description.temperature).save(file)
+    calibrated_model(model, description.temperature, description.test_views).save(file)
     _add_description(file, description)
 
 
@@ -74,7 +74,7 @@ WRITERS: dict[str, Callable[[keras.Model, Description, Path], None]] = {
 
 def _exportable(model: keras.Model, description: Description) -> keras.Model:
     """Build a flat model that takes bytes, and call it: Keras exports only what was called once."""
-    flat = flatten(calibrated_model(model, description.temperature, "uint8"))
+    flat = flatten(calibrated_model(model, description.temperature, description.test_views, "uint8"))
     flat(keras.ops.zeros((1, *flat.input_shape[1:]), "uint8"))
     return flat
 

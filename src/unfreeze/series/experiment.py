@@ -24,7 +24,7 @@ from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
-from unfreeze.training.batches import Batches, for_keras
+from unfreeze.training.batches import Batches, predict_views
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.labels import balanced_weights, smoothed
@@ -130,7 +130,10 @@ def train_experiment(
         begin_dropout(classifier, seed)
         figures, temperature = None, 1.0
         if validation and trained:
-            probabilities = trained.predict(for_keras(validation), verbose=0)  # pyright: ignore[reportArgumentType]
+            pixels = photos.test_pixels(val, experiment)
+            if experiment.test_views:
+                validation.rows = division.rows(classifier, unfrozen, pixels, training=False).compute()
+            probabilities = predict_views(trained, validation, pixels.views)
             figures = evaluate(val_labels, probabilities).to_json(photos.classes)
             if photos.validation != "test":  # the test photos calibrate nothing
                 temperature = fit_temperature(val_labels, probabilities)

@@ -10,7 +10,7 @@ from unfreeze import progress
 from unfreeze.config import AnyExperiment, DataSettings, Experiment
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import Catalog, Photo, pixel_store, scan
-from unfreeze.data.inputs import Pixels
+from unfreeze.data.inputs import Pixels, TurnedPixels
 from unfreeze.data.sources import Source, open_source
 from unfreeze.data.splits import Splits, class_index, split
 from unfreeze.data.store import RowStore
@@ -45,6 +45,11 @@ class SeriesPhotos:
     def pixels(self, photos: Sequence[Photo], experiment: AnyExperiment) -> Pixels:
         """Give photos at the size that an experiment wants, as they are."""
         return Pixels(self._store(experiment.image_size, experiment.resize, photos), photos)
+
+    def test_pixels(self, photos: Sequence[Photo], experiment: AnyExperiment) -> Pixels:
+        """Give photos in all views for which an experiment's model is asked when it is used."""
+        store = self._store(experiment.image_size, experiment.resize, photos)
+        return TurnedPixels(store, photos, experiment.test_views)
 
     def training_pixels(self, photos: Sequence[Photo], experiment: Experiment, epochs: range) -> Pixels:
         """Give photos at the size and in the views that an experiment trains on in these of its epochs."""

@@ -17,6 +17,7 @@ from unfreeze.features.activations import Activations, Forecast
 from unfreeze.features.cut import find_cut
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import build_backbone, build_imagenet_classifier, pretrained_backbone
+from unfreeze.models.blocks import depths
 from unfreeze.models.classifier import build_classifier, feature_extractor
 from unfreeze.models.unfreezing import cut_block, freeze, unfrozen_layers
 from unfreeze.models.weights import count_parameters
@@ -137,6 +138,11 @@ def check_layers(
     mistakes = []
     for experiment in experiments:
         for phase in experiment.phases:
+            if phase.layer_decay != 1:
+                try:
+                    depths(build(experiment.backbone, experiment.image_size))
+                except LayerError as error:
+                    mistakes.append(f"experiments.{experiment.name}: {error}")
             if phase.unfreeze == 0:
                 continue
             try:
@@ -168,10 +174,11 @@ def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> Plann
         start = epochs.stop
         layers = unfrozen_layers(backbone, phase.unfreeze)
         seen = replace(division, experiment=experiment.in_phase(phase))
+        used = photos.test_pixels if phase is experiment.phases[-1] else photos.pixels
         for pixels, training in (
             (photos.training_pixels(train, seen.experiment, epochs), True),
-            (photos.pixels(val, experiment), False),
-            (photos.pixels(test, experiment), False),
+            (used(val, experiment), False),
+            (used(test, experiment), False),
         ):
             rows = seen.rows(classifier, layers, pixels, training)
             if isinstance(rows, Activations):

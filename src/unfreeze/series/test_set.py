@@ -23,7 +23,7 @@ from unfreeze.series.division import Division
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml
 from unfreeze.series.lineage import read_settings
 from unfreeze.series.photos import SeriesPhotos
-from unfreeze.training.batches import Batches, for_keras
+from unfreeze.training.batches import Batches, predict_views
 from unfreeze.training.tensorboard import write_hparams
 
 
@@ -85,7 +85,7 @@ def _test(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict the test photos with the best weights: their labels [n] and the model's own probabilities [n, c]."""
     test = photos.splits.test
-    labels, pixels = photos.labels(test), photos.pixels(test, experiment)
+    labels, pixels = photos.labels(test), photos.test_pixels(test, experiment)
     trained: Any
     if isinstance(experiment, AsIs):
         trained, rows = parts_of(run, pixels, frozen)
@@ -96,7 +96,7 @@ def _test(
         trained = division.trained(classifier, unfrozen)
         rows = division.rows(classifier, unfrozen, pixels, training=False)
     batches = Batches(rows.compute(), labels, experiment.batch_size)
-    return labels, trained.predict(for_keras(batches), verbose=0)
+    return labels, predict_views(trained, batches, pixels.views)
 
 
 def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> keras.Model:

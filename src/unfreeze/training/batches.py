@@ -99,3 +99,18 @@ def for_keras(batches: Batches) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return tf.data.Dataset.range(len(batches)).map(batch).prefetch(1).with_options(options)
+
+
+def predict_views(trained: keras.Model, batches: Batches, views: int) -> np.ndarray:
+    """Predict photos in each of their views, and average: probabilities [photos, classes].
+
+    Args:
+        trained: takes in the rows.
+        batches: photos in their own order, whose epochs are their views.
+        views: how many there are.
+    """
+    total: Any = 0
+    for view in range(views):
+        batches.start(view)
+        total = total + trained.predict(for_keras(batches), verbose=0)  # pyright: ignore[reportArgumentType]
+    return total if views == 1 else (total / views).astype(np.float32)
