@@ -299,6 +299,11 @@ class Experiment(ModelExtras):
         return "fine_tuning" if any(phase.unfreeze != 0 for phase in self.phases) else "feature_extraction"
 
     @property
+    def trains_whole(self) -> bool:
+        """Whether Keras is given the whole network; not where rows are mixed between its frozen and trained layers."""
+        return self.engine == "reference" and not any(phase.mixup for phase in self.phases)
+
+    @property
     def epochs(self) -> int:
         """Epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)

@@ -127,8 +127,15 @@ def test_the_reference_trains_the_whole_network_on_pixels(tmp_path):
     }
 
 
+EVERY_KEY = """
+        {layer_decay: 0.7, warmup: 0.5, schedule: cosine, weight_decay: 0.1, label_smoothing: 0.1, mixup: 0.4, ema: 0.5,
+         class_weights: balanced, dropout: 0.2, patience: 5, test_views: flips, learning_rate: 1e-4}
+"""
+
+
 @pytest.mark.slow
-def test_cached_and_reference_are_the_same_experiment(solar_cells, tmp_path):
+@pytest.mark.parametrize("keys", ["{learning_rate: 2e-5}", EVERY_KEY], ids=["plain", "every key"])
+def test_cached_and_reference_are_the_same_experiment(solar_cells, tmp_path, keys):
     """Adam makes steps of the learning rate's size of rounding in tiny gradients, so that is small here."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
@@ -139,11 +146,10 @@ def test_cached_and_reference_are_the_same_experiment(solar_cells, tmp_path):
         precision: float32
         unfreeze: 10
         epochs: 2
-        learning_rate: 2e-5
         experiments:
-          cached: {}
-          reference: {engine: reference}
-        """,
+          cached: &keys KEYS
+          reference: {<<: *keys, engine: reference}
+        """.replace("KEYS", keys.strip()),
         encoding="utf-8",
     )
     unfreeze.run(recipe, data=solar_cells, out=tmp_path / "out")

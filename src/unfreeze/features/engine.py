@@ -107,6 +107,10 @@ class Engine:
             replace_text(self._folder / "choice.json", json.dumps(asdict(self.choice), indent=1))
         self.is_prepared = True
 
+    def stay_in_keras(self, why: str) -> None:
+        """Run the model as it is, in place of `prepare`."""
+        self.choice, self.is_prepared = Choice(_keras_here(), KERAS_BATCH, 1, why=why), True
+
     def run(self, rows: np.ndarray) -> np.ndarray:
         """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time. Prepare it first."""
         assert self.is_prepared

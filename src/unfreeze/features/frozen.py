@@ -41,6 +41,26 @@ class Stop:
     keep: bool
 
 
+@dataclass(frozen=True)
+class UncachedRows:
+    """What frozen layers make of photos, computed anew each time; in its place `Activations` remembers."""
+
+    pixels: Pixels
+    engine: Engine
+
+    def __len__(self) -> int:
+        """Count the photos."""
+        return len(self.pixels)
+
+    def compute(self) -> "UncachedRows":
+        """Give the rows themselves: nothing is computed beforehand."""
+        return self
+
+    def take(self, indices: np.ndarray, epoch: int = 0) -> np.ndarray:
+        """Give these photos' rows as `epoch` (from 0) sees them: float32 [len(indices), ...]."""
+        return self.engine.run(self.pixels.take(indices, epoch))
+
+
 @dataclass
 class FrozenLayers:
     """The engines of a series, opened once, and where their results are kept."""
@@ -77,6 +97,22 @@ class FrozenLayers:
         way = _way_to(own, kept)
         stages = [self._engine(model) for model in _stages(extractor, [cut.tensors for cut in way])]
         return Activations(pixels, stages, [kept.get(cut, False) for cut in way], precision, self.cache)
+
+    def uncached(self, classifier: keras.Model, unfrozen: Sequence[str], pixels: Pixels) -> "Pixels | UncachedRows":
+        """Give photos as the trained part takes them in, by plain Keras and computed whenever they are asked for.
+
+        Args:
+            classifier: the whole model.
+            unfrozen: names of its backbone's layers that are trained.
+            pixels: the photos.
+        """
+        extractor = feature_extractor(classifier)
+        own = cut_of(extractor, tuple(unfrozen))
+        if own.at_pixels:
+            return pixels
+        engine = Engine(_stages(extractor, [own.tensors])[0], self.cache / "engines")
+        engine.stay_in_keras("it is the reference")
+        return UncachedRows(pixels, engine)
 
     def _engine(self, model: keras.Model) -> Engine:
         """Give the engine that was opened for the same layers and weights, or a new one.

@@ -8,7 +8,7 @@ import keras
 from unfreeze.config import Experiment
 from unfreeze.data.inputs import Pixels
 from unfreeze.features.activations import Activations
-from unfreeze.features.frozen import FrozenLayers, Stop, trained_part
+from unfreeze.features.frozen import FrozenLayers, Stop, UncachedRows, trained_part
 from unfreeze.models.classifier import backbone_of, without_augmentation
 from unfreeze.models.unfreezing import unfrozen_layers
 
@@ -18,7 +18,7 @@ EVALUATION_PRECISION = "float32"
 
 @dataclass(frozen=True)
 class Division:
-    """The two halves of an experiment's network; with the engine `reference` all of it is trained.
+    """The two halves of an experiment's network; with the engine `reference` Keras runs both.
 
     Attributes:
         experiment: whose network.
@@ -32,13 +32,13 @@ class Division:
 
     def trained(self, classifier: keras.Model, unfrozen: Sequence[str]) -> keras.Model:
         """Give the part of the classifier on which `fit` runs."""
-        if self.experiment.engine == "reference":
+        if self.experiment.trains_whole:
             return without_augmentation(classifier)
         return trained_part(classifier, unfrozen)
 
     def rows(
         self, classifier: keras.Model, unfrozen: Sequence[str], pixels: Pixels, training: bool
-    ) -> Pixels | Activations:
+    ) -> Pixels | Activations | UncachedRows:
         """Give photos as that part takes them in; what the frozen layers make of them may not be computed yet.
 
         Args:
@@ -47,8 +47,10 @@ class Division:
             pixels: the photos.
             training: whether they are training photos, of which each experiment uses its own share and views.
         """
-        if self.experiment.engine == "reference":
+        if self.experiment.trains_whole:
             return pixels
+        if self.experiment.engine == "reference":
+            return self.frozen.uncached(classifier, unfrozen, pixels)
         backbone = backbone_of(classifier)
         stops = [
             Stop(unfrozen_layers(backbone, phase.unfreeze), keep=not training or self._covered_by(other))

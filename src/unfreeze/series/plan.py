@@ -138,15 +138,13 @@ def check_layers(
     mistakes = []
     for experiment in experiments:
         for phase in experiment.phases:
-            if phase.layer_decay != 1:
-                try:
-                    depths(build(experiment.backbone, experiment.image_size))
-                except LayerError as error:
-                    mistakes.append(f"experiments.{experiment.name}: {error}")
             if phase.unfreeze == 0:
                 continue
             try:
-                unfrozen_layers(build(experiment.backbone, experiment.image_size), phase.unfreeze)
+                backbone = build(experiment.backbone, experiment.image_size)
+                unfrozen_layers(backbone, phase.unfreeze)
+                if phase.layer_decay != 1:
+                    depths(backbone)
             except LayerError as error:
                 mistakes.append(f"experiments.{experiment.name}: {error}")
     if mistakes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from unfreeze import progress
 from unfreeze.files import replace_text, write_atomically
+from unfreeze.models.classifier import head_layers
 from unfreeze.training.batches import Batches
 
 WRITE_EVERY = 30.0
@@ -116,12 +117,17 @@ class _KeptWeights:
         finally:
             self._assign(current)
 
+    def _variables(self) -> list[Any]:
+        """Give what training changes: trained weights, and in the head also statistics and generators' states."""
+        states = [each for layer in head_layers(self.whole) for each in layer.variables if not each.trainable]
+        return [*self.whole.trainable_variables, *states]
+
     def _copy(self) -> list[np.ndarray]:
-        return [np.array(keras.ops.convert_to_numpy(weight)) for weight in self.whole.trainable_variables]
+        return [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._variables()]
 
     def _assign(self, values: list[np.ndarray]) -> None:
-        for weight, value in zip(self.whole.trainable_variables, values, strict=True):
-            weight.assign(value)
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
 
 
 class EpochStart(keras.callbacks.Callback):

@@ -49,7 +49,7 @@ def follow(
         if inner.use_ema:
             raise _twice("averaged weights", "ema")
         inner.use_ema, inner.ema_momentum, inner.ema_overwrite_frequency = True, regimen.ema, None
-    if regimen.layer_decay != 1:
+    if regimen.layer_decay != 1 and backbone.trainable_variables:
         scale_steps(inner, step_factors(backbone, regimen.layer_decay))
 
 
