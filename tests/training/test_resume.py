@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from tests.tiny import tiny_backbone, tiny_photos
 
+from unfreeze.config import Phase
 from unfreeze.models.classifier import build_classifier
 from unfreeze.training import callbacks as callbacks_module
 from unfreeze.training.batches import Batches
 from unfreeze.training.callbacks import Checkpoint, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.phase import train_phase
+from unfreeze.training.regimen import early_stopping
 from unfreeze.training.resume import TrainingState
 
 PHASES = (((), 3), (("conv2", "bn2"), 5))
@@ -72,7 +74,11 @@ def own_callbacks() -> list[keras.callbacks.Callback]:
 
 
 def train(
-    folder: Path, cut_after: int | None = None, own: Any = own_callbacks, environment: dict[str, Any] = ENVIRONMENT
+    folder: Path,
+    cut_after: int | None = None,
+    own: Any = own_callbacks,
+    environment: dict[str, Any] = ENVIRONMENT,
+    regimen: Phase | None = None,
 ) -> tuple[keras.Model, HistoryFile, TrainingState]:
     """Train in two phases as an experiment does; what is in the folder is gone on with."""
     folder.mkdir(exist_ok=True)
@@ -87,10 +93,13 @@ def train(
     cut = [CutOff(cut_after)] if cut_after is not None else []
     for unfrozen, count in PHASES[state.phase :]:
         epochs = state.begin(unfrozen, count)
-        batches = Batches(Pixels(photos[:36]), labels[:36], 8, seed=1, epoch=epochs.start)
-        validation = Batches(Pixels(photos[36:]), labels[36:], 8)
+        phase = regimen and regimen.model_copy(update={"epochs": count})
+        custom = custom.softened(phase) if phase else custom
+        targets, mixup = custom.labels(labels, 3), phase.mixup if phase else 0
+        batches = Batches(Pixels(photos[:36]), targets[:36], 8, seed=1, epoch=epochs.start, mixup=mixup)
+        validation = Batches(Pixels(photos[36:]), targets[36:], 8)
         every = [best, history, *cut]
-        train_phase(classifier, classifier, unfrozen, 0.01, batches, validation, epochs, every, custom, state)
+        train_phase(classifier, classifier, unfrozen, 0.01, batches, validation, epochs, every, custom, state, phase)
         state.end()
     return classifier, history, state
 
@@ -131,6 +140,21 @@ def test_training_goes_on_to_the_same_bits(tmp_path, undisturbed, cuts):
     classifier, _, state = train(tmp_path)
     assert (bits(classifier), best_of(tmp_path), (tmp_path / "history.csv").read_bytes()) == undisturbed
     assert state.environments == []
+
+
+def test_a_regimen_goes_on_to_the_same_bits(tmp_path):
+    def result(folder: Path, *cuts: int) -> tuple[bytes, bytes, bytes]:
+        for cut in cuts:
+            with pytest.raises(CutError):
+                train(folder, cut, **how)
+        classifier, _, _ = train(folder, **how)
+        return bits(classifier), best_of(folder), (folder / "history.csv").read_bytes()
+
+    regimen = Phase(ema=0.5, schedule="cosine", warmup=0.5, weight_decay=0.1, mixup=0.3)
+    how: dict[str, Any] = {"own": lambda: [early_stopping(4)], "regimen": regimen}
+    undisturbed = result(tmp_path / "undisturbed")
+    assert len(undisturbed[2].splitlines()) > 7
+    assert result(tmp_path / "cut", 1, 4, 6) == undisturbed
 
 
 @pytest.mark.slow

@@ -89,6 +89,7 @@ def train_experiment(
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None
+    unfrozen: list[str] = []
     for phase in experiment.phases[state.phase :]:
         unfrozen = unfrozen_layers(backbone, phase.unfreeze)
         if block := cut_block(backbone, unfrozen):

@@ -38,7 +38,7 @@ def follow(
         if not isinstance(inner._learning_rate, keras.Variable):
             raise _twice("a schedule", "warmup" if regimen.warmup else "schedule")
         warm = round(steps / epochs * regimen.warmup)
-        rate = float(keras.ops.convert_to_numpy(inner.learning_rate))
+        rate = float(inner._learning_rate.numpy())
         inner.learning_rate = rate_over_time(rate, steps, warm, regimen.schedule)
     if regimen.weight_decay:
         if inner.weight_decay:
