@@ -299,6 +299,17 @@ class Experiment(ModelExtras):
         return "fine_tuning" if any(phase.unfreeze != 0 for phase in self.phases) else "feature_extraction"
 
     @property
+    def extras(self) -> dict[str, Any]:
+        """Keys that are off by default and set here; those of a `Regimen` as the last phase has them that does."""
+        parts = [(self, ModelExtras), *((phase, Regimen) for phase in self.phases)]
+        return {
+            key: getattr(part, key)
+            for part, kind in parts
+            for key, field in kind.model_fields.items()
+            if getattr(part, key) != field.default
+        }
+
+    @property
     def trains_whole(self) -> bool:
         """Whether Keras is given the whole network; not where rows are mixed between its frozen and trained layers."""
         return self.engine == "reference" and not any(phase.mixup for phase in self.phases)

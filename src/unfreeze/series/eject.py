@@ -98,6 +98,11 @@ def _ensure_expressible(experiments: Sequence[Experiment], names: Sequence[str])
                 f"experiments.{experiment.name}: a script can't be written for `solver: lbfgs`. Leave that experiment "
                 "out with --only, or take `solver: adam`."
             )
+        if keys := experiment.extras:
+            raise RecipeError(
+                f"experiments.{experiment.name}: a script can't be written for `{next(iter(keys))}`. Leave that experiment out "
+                f"with --only, or these keys out of it: {', '.join(keys)}."
+            )
         if experiment.resize != "squash":
             raise RecipeError(
                 f"experiments.{experiment.name}: a script can't be written for `resize: {experiment.resize}`; allowed "

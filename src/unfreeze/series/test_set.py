@@ -126,6 +126,7 @@ def _hparams(experiment: AnyExperiment, run: RunFolder, metrics: Metrics) -> tup
             "epochs": experiment.epochs,
             "solver": last.solver,
             "batch_size": experiment.batch_size,
+            **experiment.extras,
         }
         if last.learning_rate is not None:
             settings["learning_rate"] = last.learning_rate
