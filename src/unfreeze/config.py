@@ -1,4 +1,4 @@
-"""What a recipe can say, with every default. Nothing else in the package has defaults of its own.
+"""What a recipe can say, with every default. Nothing else has defaults of its own, but `extras.py` what is off.
 
 A setting that has none here (`None`) is decided by another: `image_size` by the backbone, `learning_rate`
 by whether anything is unfrozen. `resolve` in `series/recipe.py` turns these into complete `Experiment`s.
@@ -6,7 +6,9 @@ by whether anything is unfrozen. `resolve` in `series/recipe.py` turns these int
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import Field, field_validator
+
+from unfreeze.extras import Count, ModelExtras, Regimen, Section, Share
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 FEATURE_EXTRACTION_LEARNING_RATE = 1e-3
@@ -23,15 +25,6 @@ TEST_SHARE = 0.25
 BAD_FILES_LIMIT = 0.05
 """A run stops before training when a larger share of the files than this can't be used."""
 
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys and wrong types are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=10**6)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -71,69 +64,6 @@ Unfreeze = Annotated[int, Field(ge=0)] | str | Blocks
 
 Solver = Literal["adam", "lbfgs"]
 """How weights are found: step by step, batch by batch, or, for the head alone, as a logistic regression."""
-
-
-class Extras(Section):
-    """Keys that are off unless a recipe sets them; those that are off are never written down."""
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        off = {**Regimen.model_fields, **ModelExtras.model_fields}
-        return {key: value for key, value in write(self).items() if key not in off or value != off[key].default}
-
-
-class Regimen(Extras):
-    """How steps are made; each key is off by default. Phases can have their own, but for `solver: lbfgs`.
-
-    Attributes:
-        layer_decay: the backbone's learning rates by depth: the last block's is the head's times this, and so on for
-            each block before it.
-        warmup: epochs, or a part of one, in which the learning rate rises evenly from 0.
-        schedule: `cosine` lets the learning rate fall to 0 over the phase, step by step.
-        weight_decay: share of the weights, times the learning rate, that each step takes off; not of biases and
-            BatchNormalization. Decoupled from the gradient, as in AdamW.
-        label_smoothing: share of each label that is spread evenly over all classes.
-        mixup: alpha of the beta distribution that says in which shares two photos of a batch are mixed: in pixels
-            where all layers are trained, else in what the frozen layers make of them.
-        ema: momentum with which weights are averaged over the steps; the averages are what is validated and kept.
-    """
-
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    warmup: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
-    label_smoothing: Share = 0.0
-    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
-    ema: Share = 0.0
-
-    @property
-    def changes_steps(self) -> bool:
-        """Whether the optimizer does anything else than without the regimen."""
-        return bool(
-            self.layer_decay != 1 or self.warmup or self.schedule != "constant" or self.weight_decay or self.ema
-        )
-
-    @property
-    def needs_soft_labels(self) -> bool:
-        """Whether a photo can belong to several classes in part."""
-        return bool(self.label_smoothing or self.mixup)
-
-
-class ModelExtras(Extras):
-    """What all phases of an experiment share; each key is off by default.
-
-    Attributes:
-        class_weights: `balanced` lets each class weigh the same in the loss, however many photos it has.
-        dropout: share of the features that each training step hides from the head.
-        patience: epochs without a lower validation loss after which a phase ends, with its best weights back.
-        test_views: views of a photo that are predicted and averaged when the model is used: `horizontal` is the photo
-            and its mirror image, `flips` also both upside down, `dihedral` also all of them on their side.
-    """
-
-    class_weights: Literal["balanced"] | None = None
-    dropout: Share = 0.0
-    patience: Count | None = None
-    test_views: Literal["horizontal", "flips", "dihedral"] | None = None
 
 
 class Phase(Regimen):
@@ -240,7 +170,7 @@ class ExperimentSettings(Settings):
     start_from: str | None = Field(default=None, alias="from")
     data: PhotoSettings = PhotoSettings()
     kind: Literal["as_is"] | None = None
-    class_map: dict[str, list[str]] = {}
+    class_map: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class Reference(Section):
@@ -267,7 +197,7 @@ class Recipe(Settings):
     name: FolderName
     data: DataSettings = DataSettings()
     split_seeds: tuple[Seed, ...] = (0,)
-    references: dict[str, Reference] = {}
+    references: dict[str, Reference] = Field(default_factory=dict)
     experiments: Annotated[dict[FolderName, ExperimentSettings], Field(min_length=1)]
 
 

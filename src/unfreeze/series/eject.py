@@ -100,8 +100,8 @@ def _ensure_expressible(experiments: Sequence[Experiment], names: Sequence[str])
             )
         if keys := experiment.extras:
             raise RecipeError(
-                f"experiments.{experiment.name}: a script can't be written for `{next(iter(keys))}`. Leave that experiment out "
-                f"with --only, or these keys out of it: {', '.join(keys)}."
+                f"experiments.{experiment.name}: a script can't be written for `{next(iter(keys))}`. Leave that "
+                f"experiment out with --only, or these keys out of it: {', '.join(keys)}."
             )
         if experiment.resize != "squash":
             raise RecipeError(
