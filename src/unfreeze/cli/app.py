@@ -200,7 +200,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """End the process at once: threads that still compute aren't waited for, nor are libraries taken apart in a second."""
+    """End the process at once: threads that still compute aren't waited for, nor are libraries taken apart."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
