@@ -24,7 +24,7 @@ from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
-from unfreeze.training.batches import Batches, for_keras
+from unfreeze.training.batches import Batches, predict
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.linear_probe import fit_head
@@ -119,7 +119,7 @@ def train_experiment(
             classifier.load_weights(run.checkpoint("best"))
         figures, temperature = None, 1.0
         if validation and trained:
-            probabilities = trained.predict(for_keras(validation), verbose=0)  # pyright: ignore[reportArgumentType]
+            probabilities = predict(trained, validation.rows, experiment.batch_size)
             figures = evaluate(val_labels, probabilities).to_json(photos.classes)
             if photos.validation != "test":  # the test photos calibrate nothing
                 temperature = fit_temperature(val_labels, probabilities)

@@ -1,6 +1,7 @@
 """Batches of photos for Keras `fit`: a new order every epoch, the same on every machine."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -55,6 +56,30 @@ def epoch_order(count: int, seed: int | None, epoch: int) -> np.ndarray:
     if seed is None:
         return np.arange(count)
     return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+def predict(model: keras.Model, rows: Rows, batch_size: int) -> np.ndarray:
+    """Run a model on photos in their own order; gives its output [photos, ...].
+
+    The last batch is filled up: TensorFlow would trace the model once more for a smaller one.
+    """
+    batch_size = min(batch_size, len(rows))
+    count = math.ceil(len(rows) / batch_size) * batch_size
+    batches = Batches(_Repeated(rows), np.zeros(count, "int32"), batch_size)
+    return model.predict(for_keras(batches), verbose=0)[: len(rows)]  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """Photos, and behind the last one the first again."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        return self.rows.take(indices % len(self.rows), epoch)
 
 
 def for_keras(batches: Batches) -> Any:
