@@ -28,6 +28,7 @@ from unfreeze.training.batches import Batches, predict
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.linear_probe import fit_head
+from unfreeze.training.memory import ensure_batch_fits
 from unfreeze.training.phase import train_phase
 from unfreeze.training.resume import TrainingState
 from unfreeze.training.tensorboard import TensorBoardEvents
@@ -96,6 +97,7 @@ def train_experiment(
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
             trained = division.trained(classifier, unfrozen)
+            ensure_batch_fits(trained, min(experiment.batch_size, len(train)))
             batches = Batches(train_rows, train_targets, experiment.batch_size, seed, epoch=epochs.start)
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = [*callbacks, EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))]
