@@ -78,6 +78,14 @@ def test_no_tag_runs_code(tag, tmp_path):
     assert not canary.exists()
 
 
+@pytest.mark.parametrize(
+    "place", ["{}: {{}}", "a: {{from: {}}}", "a: {{epochs: {}}}", "a: {{{}: 1}}", "{}: {{}}, b: {{from: c}}"]
+)
+def test_a_number_of_thousands_of_digits_is_refused(place, tmp_path):
+    experiments = place.format("0x" + "f" * 5000)
+    assert "experiments" in (outcome(f"name: a\nexperiments: {{{experiments}}}", tmp_path) or "")
+
+
 @pytest.mark.parametrize("name", ["../../escaped", "/escaped", "a/b", "..", ".", "", "a@b", "-a", "a b"])
 def test_an_experiment_is_named_like_a_folder_and_leads_nowhere_else(name, tmp_path):
     message = outcome(f"name: a\nexperiments: {{{name!r}: {{epochs: 1}}}}", tmp_path)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from unfreeze.training.batches import Batches, epoch_order, for_keras
+from unfreeze.training.batches import Batches, epoch_order, for_keras, predict
 from unfreeze.training.callbacks import EpochStart
 
 
@@ -80,3 +80,19 @@ def test_keras_gets_the_batches_of_the_epoch_that_was_started():
     for seen, batch in zip(model.seen, expected, strict=True):
         for given, wanted in zip(seen, batch, strict=True):
             np.testing.assert_array_equal(given, wanted)
+
+
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_predictions_are_of_the_photos_in_their_own_order(count):
+    class Shown(keras.Model):
+        def predict_step(self, data):
+            sizes.append(len(data[0]))
+            return data[0] * 2.0
+
+    sizes: list[int] = []
+    model = Shown()
+    model.compile(run_eagerly=True)
+    rows = batches_of(count, seed=None).rows
+    given = predict(model, rows, batch_size=4)
+    np.testing.assert_array_equal(given, 2 * rows.take(np.arange(count), 0))
+    assert set(sizes) == {min(count, 4)}

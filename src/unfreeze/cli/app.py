@@ -179,9 +179,7 @@ def main() -> None:
     try:
         app(prog_name="unfreeze")
     except SystemExit as end:
-        if end.code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
-            _end(end.code)  # threads that still compute are not waited for
-        raise
+        _end(end.code if isinstance(end.code, int) else 0)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -202,7 +200,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end(code: int) -> NoReturn:
+    """End the process at once: threads that still compute aren't waited for, nor are libraries taken apart."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError) as error:
+            with suppress(OSError, ValueError):
+                print(f"unfreeze: the output could not be written: {error}", file=sys.stderr, flush=True)
+            code = code or EXIT_FAILED
     os._exit(code)

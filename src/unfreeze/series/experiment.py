@@ -24,11 +24,12 @@ from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
-from unfreeze.training.batches import Batches, predict_views
+from unfreeze.training.batches import Batches, predict
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.labels import balanced_weights, smoothed
 from unfreeze.training.linear_probe import fit_head
+from unfreeze.training.memory import ensure_batch_fits
 from unfreeze.training.phase import train_phase
 from unfreeze.training.regimen import early_stopping
 from unfreeze.training.resume import TrainingState
@@ -101,6 +102,7 @@ def train_experiment(
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
             trained = division.trained(classifier, unfrozen)
+            ensure_batch_fits(trained, min(experiment.batch_size, len(train)))
             own = custom.softened(phase)
             train_targets, val_targets = (own.labels(each, class_count) for each in (train_labels, val_labels))
             if phase.label_smoothing:
@@ -131,10 +133,10 @@ def train_experiment(
         begin_dropout(classifier, seed)
         figures, temperature = None, 1.0
         if validation and trained:
-            pixels = photos.test_pixels(val, experiment)
+            pixels, rows = photos.test_pixels(val, experiment), validation.rows
             if experiment.test_views:
-                validation.rows = division.rows(classifier, unfrozen, pixels, training=False).compute()
-            probabilities = predict_views(trained, validation, pixels.views)
+                rows = division.rows(classifier, unfrozen, pixels, training=False).compute()
+            probabilities = predict(trained, rows, experiment.batch_size, pixels.views)
             figures = evaluate(val_labels, probabilities).to_json(photos.classes)
             if photos.validation != "test":  # the test photos calibrate nothing
                 temperature = fit_temperature(val_labels, probabilities)

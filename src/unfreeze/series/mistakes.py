@@ -73,12 +73,10 @@ def _keys_alone(error: Any, raw: Any) -> list[str]:
 
 def parent_mistakes(experiments: Any) -> list[str]:
     """Parents that are not there or that go round in a circle; reads raw data, so other mistakes don't hide these."""
-    if not isinstance(experiments, dict):
-        return []
     parents = {
         name: own["from"].partition("@")
-        for name, own in experiments.items()
-        if isinstance(own, dict) and isinstance(own.get("from"), str)
+        for name, own in _named(experiments).items()
+        if isinstance(own.get("from"), str)
     }
     mistakes = []
     for name, (parent, at, checkpoint) in parents.items():
@@ -86,7 +84,7 @@ def parent_mistakes(experiments: Any) -> list[str]:
         if parent not in experiments and not _is_run(parent):
             mistakes.append(
                 f"{place}: there is no experiment `{parent}`{_hint(parent, experiments)}; "
-                f"there are {', '.join(map(str, experiments))}"
+                f"there are {', '.join(_named(experiments))}"
             )
         if at and checkpoint not in ("best", "last"):
             mistakes.append(f"{place}: `@{checkpoint}` is no checkpoint; allowed are @best and @last")
@@ -99,6 +97,13 @@ def parent_mistakes(experiments: Any) -> list[str]:
     return mistakes
 
 
+def _named(experiments: Any) -> dict[str, dict[str, Any]]:
+    """Keep what looks like experiments."""
+    if not isinstance(experiments, dict):
+        return {}
+    return {name: own for name, own in experiments.items() if isinstance(name, str) and isinstance(own, dict)}
+
+
 def _is_run(path: str) -> bool:
     try:
         return Path(path, "config.yaml").is_file()
@@ -108,9 +113,7 @@ def _is_run(path: str) -> bool:
 
 def as_is_mistakes(experiments: Any) -> list[str]:
     """Keys that mean nothing where nothing is trained, and children of such experiments; reads raw data, too."""
-    if not isinstance(experiments, dict):
-        return []
-    settings = {name: own for name, own in experiments.items() if isinstance(own, dict)}
+    settings = _named(experiments)
     as_is = {name for name, own in settings.items() if own.get("kind") == "as_is"}
     mistakes = []
     for name, own in settings.items():
@@ -124,7 +127,8 @@ def as_is_mistakes(experiments: Any) -> list[str]:
             ]
         elif "class_map" in own:
             mistakes.append(f"{place}.class_map: is for `kind: as_is`; add that, or leave it out")
-        parent = str(own.get("from")).partition("@")[0]
+        parent = own.get("from")
+        parent = parent.partition("@")[0] if isinstance(parent, str) else None
         if parent in as_is and name not in as_is:
             mistakes.append(
                 f"{place}.from: `{parent}` is as-is, so nothing of it is trained; leave `from` out to start from "

@@ -23,7 +23,7 @@ from unfreeze.series.division import Division
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_json, read_yaml
 from unfreeze.series.lineage import read_settings
 from unfreeze.series.photos import SeriesPhotos
-from unfreeze.training.batches import Batches, predict_views
+from unfreeze.training.batches import predict
 from unfreeze.training.tensorboard import write_hparams
 
 
@@ -95,8 +95,7 @@ def _test(
         unfrozen = unfrozen_layers(backbone_of(classifier), experiment.phases[-1].unfreeze)
         trained = division.trained(classifier, unfrozen)
         rows = division.rows(classifier, unfrozen, pixels, training=False)
-    batches = Batches(rows.compute(), labels, experiment.batch_size)
-    return labels, predict_views(trained, batches, pixels.views)
+    return labels, predict(trained, rows.compute(), experiment.batch_size, pixels.views)
 
 
 def _best_model(run: RunFolder, experiment: Experiment, class_count: int) -> keras.Model:

@@ -1,6 +1,7 @@
 """Batches of photos for Keras `fit`: a new order every epoch, the same on every machine."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -77,6 +78,40 @@ def epoch_order(count: int, seed: int | None, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(count)
 
 
+def predict(model: keras.Model, rows: Rows, batch_size: int, views: int = 1) -> np.ndarray:
+    """Run a model on photos in their own order; gives its output [photos, ...].
+
+    The last batch is filled up: TensorFlow would trace the model once more for a smaller one.
+
+    Args:
+        model: takes in the rows.
+        rows: of the photos; epoch e gives view e.
+        batch_size: photos a call.
+        views: over how many the output is averaged.
+    """
+    batch_size = min(batch_size, len(rows))
+    count = math.ceil(len(rows) / batch_size) * batch_size
+    batches = Batches(_Repeated(rows), np.zeros(count, "int32"), batch_size)
+    total: Any = 0
+    for view in range(views):
+        batches.start(view)
+        total = total + model.predict(for_keras(batches), verbose=0)[: len(rows)]  # pyright: ignore[reportArgumentType]
+    return total / views
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """Photos, and behind the last one the first again."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        return self.rows.take(indices % len(self.rows), epoch)
+
+
 def for_keras(batches: Batches) -> Any:
     """Give batches to Keras's `fit` and `predict` in the form that costs least; they follow `batches.start` as before.
 
@@ -99,18 +134,3 @@ def for_keras(batches: Batches) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     return tf.data.Dataset.range(len(batches)).map(batch).prefetch(1).with_options(options)
-
-
-def predict_views(trained: keras.Model, batches: Batches, views: int) -> np.ndarray:
-    """Predict photos in each of their views, and average: probabilities [photos, classes].
-
-    Args:
-        trained: takes in the rows.
-        batches: photos in their own order, whose epochs are their views.
-        views: how many there are.
-    """
-    total: Any = 0
-    for view in range(views):
-        batches.start(view)
-        total = total + trained.predict(for_keras(batches), verbose=0)  # pyright: ignore[reportArgumentType]
-    return total if views == 1 else (total / views).astype(np.float32)

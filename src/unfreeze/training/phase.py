@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
+import numpy as np
 
 from unfreeze.config import Phase
 from unfreeze.models.classifier import backbone_of
@@ -108,6 +109,15 @@ def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom, set_
         jit_compile=backend == "jax",  # pyright: ignore[reportArgumentType]
     )
     if is_ours:
+        _build(trained)
         _compiled[trained] = layers
     else:
         _compiled.pop(trained, None)
+
+
+def _build(trained: keras.Model) -> None:
+    """Make what a compiled model keeps beside its weights; TensorFlow traces a step twice that makes anything."""
+    trained.optimizer.build(trained.trainable_variables)
+    first = np.zeros(1, "int32"), np.zeros((1, *trained.output_shape[1:]), "float32")
+    trained.compute_metrics(None, *first)
+    trained.reset_metrics()
