@@ -295,5 +295,24 @@ TRAIN_NAME = "model"
 """What `unfreeze train` calls its experiment where no name is given."""
 
 TRAIN_AUGMENT = Augmentation(flip="horizontal", rotation=0.03, zoom=0.1)
-TRAIN_PHASES = (Phase(solver="lbfgs", epochs=5), Phase(unfreeze=10, epochs=5))
-"""What `unfreeze train` does without flags: the head alone until it points the right way, then the last layers."""
+"""How `unfreeze train` with flags changes photos."""
+
+TRAIN_FIRST: dict[str, Any] = {
+    "blocks": 5,
+    "learning_rate": 1e-3,
+    "layer_decay": 0.85,
+    "augment": "strong",
+    "weight_decay": 0.02,
+    "dropout": 0.0,
+}
+"""What `unfreeze train` does without flags after it has fitted the head, and what a search tries first."""
+
+TRAIN_VIEWS = 6
+"""Views of each photo where some layers stay frozen, which run once for each of them."""
+
+TRAIN_LABEL_SMOOTHING = 0.1
+
+
+def train_epochs(photos: int) -> int:
+    """Give the epochs of fine-tuning without flags: about 20,000 photos shown, in 5 to 40 epochs."""
+    return max(5, min(40, round(20_000 / photos)))

@@ -29,6 +29,9 @@ def train(
     ] = None,
     seeds: SeedsOption = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Of the experiment.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", help="Search for the best that M minutes can train.")
+    ] = None,
     out: OutOption = None,
     force: ForceOption = False,
     allow_bad: AllowBadOption = False,
@@ -43,6 +46,7 @@ def train(
         "start_from": start_from,
         "seeds": seeds,
         "name": name,
+        "minutes": minutes,
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     show_results(unfreeze.train(data, **chosen, out=out, force=force, allow_bad=allow_bad))

@@ -1,13 +1,14 @@
 """One experiment with one seed, from pretrained weights to a saved model: the file to read first."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from unfreeze.config import Experiment
 from unfreeze.errors import RunError
@@ -45,7 +46,8 @@ def train_experiment(
     run: RunFolder,
     events: Path,
     custom: Custom,
-) -> None:
+    watchers: Sequence[keras.callbacks.Callback] = (),
+) -> np.ndarray:
     """Train one experiment; weights, history, lineage, model and validation figures end up in `run`.
 
     Args:
@@ -57,6 +59,10 @@ def train_experiment(
         run: folder for everything that is written; `metrics.json` comes last and marks the end.
         events: folder for TensorBoard's files.
         custom: the caller's own callbacks, optimizer, loss and head.
+        watchers: callbacks that look on, and change nothing but when training ends.
+
+    Returns:
+        Which validation photos the best weights get right, bool [photos].
     """
     clock = Clock()
     run.checkpoint("last").parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +92,7 @@ def train_experiment(
         here = environment(experiment.engine)
         state = TrainingState(run.state, classifier, best, history, custom.callbacks, identity, here)
         tensorboard = TensorBoardEvents(events, history.rows, parent.epochs if parent else 0)
-        callbacks = [best, last, history, tensorboard]
+        callbacks = [best, last, history, tensorboard, *watchers]
 
     # The phases: frozen layers run once a photo and view, the rest is trained
     validation = trained = None
@@ -131,13 +137,14 @@ def train_experiment(
         if not best.is_current:
             classifier.load_weights(run.checkpoint("best"))
         begin_dropout(classifier, seed)
-        figures, temperature = None, 1.0
+        figures, temperature, right = None, 1.0, np.zeros(0, bool)
         if validation and trained:
             pixels, rows = photos.test_pixels(val, experiment), validation.rows
             if experiment.test_views:
                 rows = division.rows(classifier, unfrozen, pixels, training=False).compute()
             probabilities = predict(trained, rows, experiment.batch_size, pixels.views)
             figures = evaluate(val_labels, probabilities).to_json(photos.classes)
+            right = probabilities.argmax(axis=1) == val_labels
             if photos.validation != "test":  # the test photos calibrate nothing
                 temperature = fit_temperature(val_labels, probabilities)
         with write_atomically(run.model) as path:
@@ -155,6 +162,7 @@ def train_experiment(
     }
     run.seal(metrics)
     run.state.unlink(missing_ok=True)
+    return right
 
 
 def start_model(

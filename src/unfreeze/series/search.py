@@ -1,0 +1,482 @@
+"""`unfreeze train --minutes`: trials on validation photos, the cheap ones first, and the best of them to ship.
+
+Every trial is an ordinary experiment named `best`, trained by the product's own path in a folder of its own below
+`OUT/trials`. The winner's folder moves to `OUT/experiments/best`; then the series is finished as any other, which reads
+the test photos once. What was tried is on record in `OUT/trials.jsonl`, and a search that was cut off goes on from it.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import optuna
+
+from unfreeze import config
+from unfreeze.config import Experiment, Recipe
+from unfreeze.data.cache_folder import cache_folder
+from unfreeze.data.checkup import ensure_usable
+from unfreeze.errors import LayerError, RunError
+from unfreeze.evaluation.paired import compare_pairs
+from unfreeze.features.frozen import FrozenLayers, cut_of
+from unfreeze.models.backbones import default_image_size, pretrained_backbone
+from unfreeze.models.blocks import find_blocks
+from unfreeze.models.classifier import with_pooling
+from unfreeze.models.unfreezing import unfrozen_layers
+from unfreeze.progress import say
+from unfreeze.report.results import Results
+from unfreeze.seals import read_sealed
+from unfreeze.series.division import Division
+from unfreeze.series.experiment import train_experiment
+from unfreeze.series.folders import SeriesFolder
+from unfreeze.series.lock import held
+from unfreeze.series.photos import SeriesPhotos, open_photos
+from unfreeze.series.plan import MACS_PER_CORE_SECOND
+from unfreeze.series.recipe import check_recipe, resolve, write_recipe
+from unfreeze.series.run import run
+from unfreeze.series.search_space import ALL, depths_of, draw, fine_tuning, probe
+from unfreeze.series.trials import Pace, Trial, describe, read_trials, write_trials
+from unfreeze.training.custom import Custom
+
+BEST = "best"
+"""Name of the experiment that a search ships."""
+
+FEWEST_EPOCHS = 3
+"""A fine-tuning for which there isn't time for so many is not begun."""
+
+PATIENCE = 6
+"""A search ends when so many trials in a row brought nothing better."""
+
+FINISH = 15.0
+"""Seconds for pictures, report and what else comes after the last trial, beside the test photos themselves."""
+
+
+class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
+    """A trial's time is up."""
+
+
+def search(
+    data: str | Path,
+    minutes: float,
+    series: str,
+    backbones: Sequence[str],
+    out: str | Path | None = None,
+    force: bool = False,
+    allow_bad: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Results:
+    """Search for the best model that can be had in some minutes, and train it.
+
+    Args:
+        data: as in `train`.
+        minutes: for everything.
+        series: name of the series.
+        backbones: networks to try, the cheapest first.
+        out: as in `train`.
+        force: throw away what `out` holds of an earlier search.
+        allow_bad: go on even if many files can't be used.
+        clock: gives seconds.
+
+    Raises:
+        UnfreezeError: one of its kinds.
+    """
+    began = clock()
+    recipe = _recipe(series, data, probe(backbones[0], 1.0))
+    folder = SeriesFolder(Path(out) if out else Path("runs", series))
+    shipped = folder.path / "best.yaml"
+    if force:
+        with held(folder.path):
+            folder.discard([BEST])
+            shutil.rmtree(folder.path / "trials", ignore_errors=True)
+            for file in (shipped, folder.path / "trials.jsonl"):
+                file.unlink(missing_ok=True)
+    if not folder.run(BEST, 0).is_trained:
+        photos = open_photos(recipe.data, resolve(recipe))
+        ensure_usable(photos.catalog, photos.splits, allow_bad)
+        if not photos.splits.val:
+            raise RunError(
+                "A search chooses by validation photos, and there are none. Give more photos, or a `val` folder beside "
+                "`train` and `test`; without --minutes one experiment is trained without them."
+            )
+        with held(folder.path):
+            search = Search(series, data, photos, folder, began, 60 * minutes, clock, list(backbones))
+            search.go()
+            search.publish()
+    results = run(shipped, out=folder.path, only=[BEST], allow_bad=allow_bad)
+    for line in outlook(read_trials(folder.path / "trials.jsonl"), minutes):
+        say(line)
+    return results
+
+
+def backbones_at_hand() -> list[str]:
+    """Name the networks whose ImageNet weights are on this machine, the smallest first."""
+    from unfreeze.models.efficientnet_lite import VARIANTS, weights_installed
+
+    return [f"efficientnet_lite{number}" for number in range(len(VARIANTS)) if weights_installed(number)]
+
+
+def _recipe(series: str, data: str | Path, settings: dict[str, Any]) -> Recipe:
+    return check_recipe({"name": series, "data": {"source": str(data)}, "experiments": {BEST: settings}}, "The call")
+
+
+@dataclass
+class Search:
+    """A search that goes on: what was tried, what is left of the time, and the best so far."""
+
+    series: str
+    data: str | Path
+    photos: SeriesPhotos
+    folder: SeriesFolder
+    began: float
+    seconds: float
+    clock: Callable[[], float]
+    backbones: list[str]
+    pace: Pace = field(default_factory=lambda: Pace(MACS_PER_CORE_SECOND))
+    trials: list[Trial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Take up the record of a search that was cut off."""
+        self.trials = read_trials(self._record)
+        if self.trials:
+            self.began -= self.trials[-1].at
+            say(f"Going on after {len(self.trials)} trials and {self.trials[-1].at:.0f} seconds")
+        self._frozen = FrozenLayers(cache_folder())
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=len(self.trials), n_startup_trials=5, multivariate=True),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=30),
+        )
+
+    # The order of trials
+
+    def go(self) -> None:
+        """Try what there is time for."""
+        if not self._finished:
+            say("trial  validation    loss  seconds")
+        for backbone in self.backbones:
+            if not any(trial.is_probe and trial.settings["backbone"] == backbone for trial in self._finished):
+                self._probe(backbone)
+        backbone = self._best(self._probes).settings["backbone"]
+        self._probe_half(backbone)
+        depths = depths_of(self._block_count(backbone))
+        self.study.enqueue_trial(
+            {key: value for key, value in config.TRAIN_FIRST.items() if key != "blocks"}
+            | {"blocks": config.TRAIN_FIRST["blocks"] if config.TRAIN_FIRST["blocks"] in depths else depths[0]}
+        )
+        for trial in self._finished:
+            if trial.drawn and trial.drawn["blocks"] in depths and trial.loss is not None:
+                self._tell_again(trial, depths)
+        while self._since_best() < PATIENCE:
+            asked = self.study.ask()
+            drawn = draw(asked, depths)
+            epochs = self._epochs(backbone, drawn)
+            if epochs < FEWEST_EPOCHS and (shallower := [depth for depth in depths if depth != ALL]):
+                drawn["blocks"] = shallower[0]  # there isn't time for deeper ones
+                epochs = self._epochs(backbone, drawn)
+            if epochs < FEWEST_EPOCHS:
+                break
+            trial = self._try(fine_tuning(backbone, self._fraction, drawn, epochs), drawn, asked)
+            state = optuna.trial.TrialState
+            told = {"finished": state.COMPLETE, "stopped": state.PRUNED}.get(trial.outcome, state.FAIL)
+            self.study.tell(asked, trial.loss if told == state.COMPLETE else None, state=told)
+
+    def _probe(self, backbone: str) -> None:
+        """Fit a head on a network's features; of a second network only if that takes little of the time."""
+        first = backbone == self.backbones[0]
+        needed = self._probe_seconds(backbone)
+        if first and needed > 0.5 * self.left():
+            photos = len(self.photos.splits.train(1.0))
+            affordable = max(0.4 * self.left(), 1.0) / needed
+            self._share = max(math.ceil(100 * affordable), 1) / 100 if affordable < 1 else 1.0
+            say(f"There isn't time for all {photos:,} photos: {self._share:.0%} of them are trained on")
+        elif not first and needed > 0.15 * self.left():
+            return
+        self._try(probe(backbone, self._fraction), {})
+
+    def _probe_half(self, backbone: str) -> None:
+        """Fit the head on half of the photos too, which tells what twice as many would bring."""
+        settings = probe(backbone, self._fraction / 2)
+        if self.left() > 20 and not any(trial.settings == settings for trial in self.trials):
+            self._try(settings, {})
+
+    def _epochs(self, backbone: str, drawn: dict[str, Any]) -> int:
+        """Give the epochs that a fine-tuning would have: as many as usual, or as there is time for."""
+        share = 0.6 if not any(trial.drawn for trial in self._finished) else 0.95
+        wanted = config.train_epochs(len(self.photos.splits.train(self._fraction)))
+        fitting = [
+            epochs
+            for epochs in range(wanted, FEWEST_EPOCHS - 1, -1)
+            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < share * self.left()
+        ]
+        return fitting[0] if fitting else 0
+
+    # Time
+
+    def left(self) -> float:
+        """Seconds left for trials, so that there is time for the test photos and the report at the end."""
+        test = len(self.photos.splits.test) * self._macs(self.backbones[0], 0)[0] / self.pace.forward
+        return self.began + self.seconds - self.clock() - FINISH - 1.5 * test
+
+    def _probe_seconds(self, backbone: str) -> float:
+        photos = len(self.photos.splits.train(self._fraction)) + len(self.photos.splits.val)
+        return photos * self._macs(backbone, 0)[0] / self.pace.forward
+
+    def _seconds(self, settings: dict[str, Any]) -> float:
+        """Estimate a fine-tuning."""
+        phase, backbone = settings["phases"][-1], settings["backbone"]
+        augment = settings["augment"]
+        views = 1 + (augment.get("views") or 0 if augment else 0)
+        photos = len(self.photos.splits.train(settings["fraction"])) + len(self.photos.splits.val) // 3
+        unfreeze = phase["unfreeze"]
+        macs = self._macs(backbone, unfreeze if isinstance(unfreeze, str) else unfreeze["blocks"])
+        return self.pace.seconds(photos, views, phase["epochs"], f"{backbone} {unfreeze}", macs)
+
+    def _macs(self, backbone: str, unfreeze: str | int) -> tuple[int, int]:
+        network = pretrained_backbone(backbone, default_image_size(backbone))
+        layers = unfrozen_layers(
+            network, config.Blocks(blocks=unfreeze) if isinstance(unfreeze, int) and unfreeze else unfreeze
+        )
+        cut = cut_of(with_pooling(network), tuple(layers))
+        return cut.prefix_macs, cut.suffix_macs
+
+    def _block_count(self, backbone: str) -> int:
+        count = len(find_blocks(pretrained_backbone(backbone, default_image_size(backbone))))
+        if not count:
+            raise LayerError(f"{backbone} has no blocks that its layers' names tell, so its depth can't be searched.")
+        return count
+
+    # Trials
+
+    def _try(self, settings: dict[str, Any], drawn: dict[str, Any], asked: Any = None) -> Trial:
+        """Train one trial and put it on record."""
+        number, began = len(self.trials), self.clock()
+        [experiment] = resolve(_recipe(self.series, self.data, settings))
+        assert isinstance(experiment, Experiment)
+        place = SeriesFolder(self._folder(number))
+        shutil.rmtree(place.path, ignore_errors=True)
+        target, outcome, right = place.run(BEST, 0), "finished", ""
+        watch = Watch(self.clock, self.clock() + self.left() if drawn else math.inf, asked)
+        division = Division(experiment, [experiment], self._frozen)
+        try:
+            hits = train_experiment(
+                experiment, 0, None, self.photos, division, target, place.events(target), Custom(), [watch]
+            )
+            right = "".join("1" if hit else "0" for hit in hits)
+        except OutOfTime:
+            outcome = "out of time"
+        except optuna.TrialPruned:
+            outcome = "stopped"
+        now = self.clock()
+        if drawn:
+            phase = settings["phases"][-1]
+            photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val) // 3
+            self.pace.learn(
+                f"{experiment.backbone} {phase['unfreeze']}", photos, watch.epochs, *watch.around(began, now)
+            )
+        elif outcome == "finished" and (spent := read_sealed(target.metrics)["seconds"]["features"]) > 2:
+            photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val)
+            self.pace.forward = photos * self._macs(experiment.backbone, 0)[0] / spent
+        figures = read_sealed(target.metrics)["val"] if outcome == "finished" else {"loss": None, "accuracy": None}
+        trial = Trial(
+            number,
+            settings,
+            drawn,
+            outcome,
+            figures["loss"],
+            figures["accuracy"],
+            right,
+            round(now - began, 1),
+            round(now - self.began, 1),
+        )
+        self.trials.append(trial)
+        write_trials(self._record, self.trials)
+        accuracy = f"{trial.accuracy:.1%}" if trial.accuracy is not None else outcome
+        loss = f"{trial.loss:.3f}" if trial.loss is not None else ""
+        say(
+            f"{number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {describe(experiment)}; {max(self.left(), 0):.0f} s left"
+        )
+        kept = {self._best(group).number for group in (self._probes, self._tuned) if group}
+        for other in self.trials:
+            if other.number not in kept:
+                shutil.rmtree(self._folder(other.number), ignore_errors=True)
+        return trial
+
+    def _tell_again(self, trial: Trial, depths: list[int]) -> None:
+        space = optuna.distributions
+        distributions = {
+            "blocks": space.CategoricalDistribution(depths),
+            **{key: value for key, value in _distributions().items() if key != "blocks"},
+        }
+        self.study.add_trial(
+            optuna.trial.create_trial(params=trial.drawn, distributions=distributions, value=trial.loss)
+        )
+
+    # The best
+
+    @property
+    def _record(self) -> Path:
+        return self.folder.path / "trials.jsonl"
+
+    def _folder(self, number: int) -> Path:
+        return self.folder.path / "trials" / str(number)
+
+    @property
+    def _finished(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.outcome == "finished"]
+
+    @property
+    def _probes(self) -> list[Trial]:
+        """The heads on all photos."""
+        return [trial for trial in self._finished if trial.is_probe and trial.settings["fraction"] == self._fraction]
+
+    @property
+    def _tuned(self) -> list[Trial]:
+        return [trial for trial in self._finished if not trial.is_probe]
+
+    @staticmethod
+    def _best(trials: Sequence[Trial]) -> Trial:
+        return min(trials, key=lambda trial: trial.loss or math.inf)
+
+    _share: float = 1.0
+
+    @property
+    def _fraction(self) -> float:
+        shares = [trial.settings["fraction"] for trial in self.trials if trial.is_probe]
+        return max(shares, default=self._share)
+
+    def _since_best(self) -> int:
+        """Count the fine-tunings since the best one."""
+        tuned = [trial for trial in self.trials if trial.drawn]
+        if not self._tuned:
+            return len(tuned)
+        return sum(trial.number > self._best(self._tuned).number for trial in tuned)
+
+    def winner(self) -> Trial:
+        """Choose by accuracy between the best head and the best fine-tuning; of equals the head, which is simpler."""
+        best = [self._best(group) for group in (self._probes, self._tuned) if group]
+        return max(best, key=lambda trial: trial.accuracy or 0.0)
+
+    def publish(self) -> None:
+        """Give the winner its place in OUT, and write the recipe that makes it again."""
+        winner = self.winner()
+        recipe = _recipe(self.series, self.data, winner.settings)
+        shipped = self.folder.path / "best.yaml"
+        shipped.unlink(missing_ok=True)
+        write_recipe(shipped, recipe, resolve(recipe))
+        place = SeriesFolder(self._folder(winner.number))
+        source, target = place.run(BEST, 0), self.folder.run(BEST, 0)
+        for before, after in ((place.events(source), self.folder.events(target)), (source.path, target.path)):
+            shutil.rmtree(after, ignore_errors=True)
+            after.parent.mkdir(parents=True, exist_ok=True)
+            if before.is_dir():
+                before.replace(after)
+        shutil.rmtree(self.folder.path / "trials", ignore_errors=True)
+
+
+class Watch(keras.callbacks.Callback):
+    """Looks at the clock during a trial, and stops one that is worse than others were.
+
+    Args:
+        clock: gives seconds.
+        deadline: when the trial must end.
+        asked: Optuna's trial, which hears of every epoch; None for one that is never stopped.
+
+    Attributes:
+        epochs: seconds of each epoch of the last phase.
+    """
+
+    def __init__(self, clock: Callable[[], float], deadline: float, asked: Any):
+        super().__init__()
+        self._clock, self._deadline, self._asked = clock, deadline, asked
+        self.epochs: list[float] = []
+        self._first = self._last = clock()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Begin a phase."""
+        self.epochs, self._first, self._last = [], self._clock(), self._clock()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop when the time is up."""
+        if self._clock() > self._deadline:
+            raise OutOfTime
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop when others were better by then."""
+        now = self._clock()
+        self.epochs.append(now - self._last)
+        self._last = now
+        if (
+            self._asked is None
+            or "val_loss" not in (logs or {})
+            or logs is None
+            or logs.get("learning_rate", 0) is None
+        ):
+            return
+        total = self.params.get("epochs") or 1
+        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / max(total, 1)))
+        if self._asked.should_prune():
+            raise optuna.TrialPruned
+
+    def around(self, began: float, ended: float) -> tuple[float, float]:
+        """Give the seconds before the second epoch, less one epoch, and after the last."""
+        usual = self.epochs[1] if len(self.epochs) > 1 else 0.0
+        first = self.epochs[0] if self.epochs else 0.0
+        return self._first - began + max(first - usual, 0.0), ended - self._last
+
+
+def _distributions() -> dict[str, Any]:
+    """Give the search space as Optuna keeps it."""
+    study = optuna.create_study()
+    asked = study.ask()
+    draw(asked, [ALL])
+    return dict(asked.distributions)
+
+
+def outlook(trials: Sequence[Trial], minutes: float) -> list[str]:
+    """Say what a search found, and what more minutes or photos would likely bring, by validation photos alone."""
+    finished = [trial for trial in trials if trial.outcome == "finished"]
+    share = max((trial.settings["fraction"] for trial in finished), default=1.0)
+    heads = [trial for trial in finished if trial.is_probe and trial.settings["fraction"] == share]
+    halves = [trial for trial in finished if trial.is_probe and trial.settings["fraction"] < share]
+    tuned = [trial for trial in finished if not trial.is_probe]
+    lines = []
+    if not heads:
+        return lines
+    head = Search._best(heads)
+    count = len(head.right)
+    if tuned:
+        best = Search._best(tuned)
+        [pair] = compare_pairs({"a head alone": head.answers, "fine-tuning": best.answers})
+        low, high = (f"{100 * value:+.1f}" for value in pair.ci95)
+        gain = f"{100 * pair.difference:+.1f} points ({low} to {high}) on {count} validation photos"
+        lines.append(
+            {
+                "better": f"Fine-tuning is worth it: {gain}.",
+                "worse": f"Fine-tuning is not worth it: {gain}.",
+                "within noise": f"Fine-tuning made no difference that shows: {gain}. A head alone may be as good.",
+            }[pair.verdict]
+        )
+        later = [trial for trial in trials if trial.number > best.number and trial.drawn]
+        epochs = best.settings["phases"][-1]["epochs"]
+        if epochs < config.train_epochs(1) and len(later) < 2:
+            lines.append(
+                f"More minutes would likely help: the best came last of {len(trials)} trials, with {epochs} epochs."
+            )
+        else:
+            lines.append(
+                f"More minutes would likely bring little: {len(later)} trials after the best one were no better."
+            )
+    else:
+        lines.append(f"There was no time for fine-tuning in {minutes:g} minutes; more would likely help.")
+    same = [half for half in halves if half.settings["backbone"] == head.settings["backbone"]]
+    if same and same[0].accuracy is not None and head.accuracy is not None:
+        gained = 100 * (head.accuracy - same[0].accuracy)
+        lines.append(
+            f"A head on half of the photos was right on {same[0].accuracy:.1%}, on all of them on {head.accuracy:.1%}: "
+            f"twice the photos would likely bring {'about as much again' if gained > 0.5 else 'little'}."
+        )
+    return lines
