@@ -17,6 +17,7 @@ import keras
 import optuna
 
 from unfreeze import config
+from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
@@ -135,7 +136,7 @@ class Search:
     seconds: float
     clock: Callable[[], float]
     backbones: list[str]
-    pace: Pace = field(default_factory=lambda: Pace(MACS_PER_CORE_SECOND))
+    pace: Pace = field(default_factory=lambda: Pace(MACS_PER_CORE_SECOND * thread_count()))
     trials: list[Trial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -296,9 +297,8 @@ class Search:
         write_trials(self._record, self.trials)
         accuracy = f"{trial.accuracy:.1%}" if trial.accuracy is not None else outcome
         loss = f"{trial.loss:.3f}" if trial.loss is not None else ""
-        say(
-            f"{number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {describe(experiment)}; {max(self.left(), 0):.0f} s left"
-        )
+        what, left = describe(settings), max(self.left(), 0)
+        say(f"{number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {what}; {left:.0f} s left")
         kept = {self._best(group).number for group in (self._probes, self._tuned) if group}
         for other in self.trials:
             if other.number not in kept:
@@ -306,14 +306,8 @@ class Search:
         return trial
 
     def _tell_again(self, trial: Trial, depths: list[int]) -> None:
-        space = optuna.distributions
-        distributions = {
-            "blocks": space.CategoricalDistribution(depths),
-            **{key: value for key, value in _distributions().items() if key != "blocks"},
-        }
-        self.study.add_trial(
-            optuna.trial.create_trial(params=trial.drawn, distributions=distributions, value=trial.loss)
-        )
+        space = {**_distributions(), "blocks": optuna.distributions.CategoricalDistribution(depths)}
+        self.study.add_trial(optuna.trial.create_trial(params=trial.drawn, distributions=space, value=trial.loss))
 
     # The best
 
@@ -409,15 +403,12 @@ class Watch(keras.callbacks.Callback):
         now = self._clock()
         self.epochs.append(now - self._last)
         self._last = now
-        if (
-            self._asked is None
-            or "val_loss" not in (logs or {})
-            or logs is None
-            or logs.get("learning_rate", 0) is None
-        ):
+        logs = logs or {}
+        is_probe = logs.get("learning_rate", 0) is None
+        if self._asked is None or is_probe or "val_loss" not in logs:
             return
-        total = self.params.get("epochs") or 1
-        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / max(total, 1)))
+        total = (self.params or {}).get("epochs") or 1
+        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / total))
         if self._asked.should_prune():
             raise optuna.TrialPruned
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from unfreeze.config import Experiment
 from unfreeze.evaluation.paired import Answers
 from unfreeze.files import replace_text
 
@@ -97,7 +96,7 @@ class Pace:
         return self.start + self.end + photos * (views * frozen / self.forward + epochs * epoch)
 
     def _unseen(self, macs: int) -> float:
-        """Seconds a photo of an epoch, at least known things: backward is twice forward, and slower than frozen layers."""
+        """Guess a photo's seconds in an epoch: backward is twice as much as forward, and slower than frozen layers."""
         return 3 * macs / (TRAINED_SHARE * self.forward)
 
     def learn(self, unfrozen: str, photos: int, epochs: Sequence[float], before: float, after: float) -> None:
@@ -107,14 +106,17 @@ class Pace:
         self.start, self.end = max(before, 5.0), max(after, 2.0)
 
 
-TRAINED_SHARE = 0.35
+TRAINED_SHARE = 0.5
 """Speed of training, in multiply-adds a second, as a share of that of frozen layers. Measured for EfficientNet-Lite0 on
 two cores: 0.7 for the last 5 blocks, 0.4 for all layers."""
 
 
-def describe(settings: Mapping[str, Any] | Experiment) -> str:
-    """Say in a line what a trial does."""
-    content = settings.model_dump() if isinstance(settings, Experiment) else dict(settings)
+def describe(content: Mapping[str, Any]) -> str:
+    """Say in a line what a trial does.
+
+    Args:
+        content: the experiment as a recipe writes it.
+    """
     share = "" if content["fraction"] == 1 else f", {content['fraction']:.0%} of the photos"
     if content.get("solver") == "lbfgs":
         return f"{content['backbone']}: a head by L-BFGS{share}"
