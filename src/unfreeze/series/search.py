@@ -230,7 +230,7 @@ class Search:
         """Estimate a fine-tuning."""
         phase, backbone = settings["phases"][-1], settings["backbone"]
         augment = settings["augment"]
-        views = 1 + (augment.get("views") or 0 if augment else 0)
+        views = 1 + (phase["epochs"] if augment else 0)
         photos = len(self.photos.splits.train(settings["fraction"])) + len(self.photos.splits.val) // 3
         unfreeze = phase["unfreeze"]
         macs = self._macs(backbone, unfreeze if isinstance(unfreeze, str) else unfreeze["blocks"])

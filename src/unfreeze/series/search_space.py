@@ -20,7 +20,7 @@ ALL = 0
 
 def depths_of(block_count: int) -> list[int]:
     """Give the numbers of last blocks that are worth trying of a network with so many; 0 is all layers."""
-    return [*(blocks for blocks in (2, 5, 8) if blocks < block_count), ALL]
+    return [*(blocks for blocks in (2, 5, 10) if blocks < block_count), ALL]
 
 
 def draw(trial: "Trial", depths: list[int]) -> dict[str, Any]:
@@ -47,14 +47,11 @@ def probe(backbone: str, fraction: float) -> dict[str, Any]:
 
 def fine_tuning(backbone: str, fraction: float, drawn: dict[str, Any], epochs: int) -> dict[str, Any]:
     """Give the experiment that fits a head and then trains the last blocks with it, as a recipe writes it."""
-    augment = AUGMENTATIONS[drawn["augment"]]
-    if isinstance(augment, dict) and drawn["blocks"] != ALL:
-        augment = {**augment, "views": min(config.TRAIN_VIEWS, epochs)}
     unfreeze = {"blocks": drawn["blocks"]} if drawn["blocks"] != ALL else "all"
     return {
         "backbone": backbone,
         "fraction": fraction,
-        "augment": augment,
+        "augment": AUGMENTATIONS[drawn["augment"]],
         "phases": [
             {"solver": "lbfgs", "epochs": config.Phase().epochs},
             {"unfreeze": unfreeze, "epochs": epochs, "learning_rate": drawn["learning_rate"]},
