@@ -15,7 +15,7 @@ from unfreeze.models.classifier import build_classifier, without_augmentation
 from unfreeze.training.batches import Batches
 from unfreeze.training.custom import Custom
 from unfreeze.training.phase import train_phase
-from unfreeze.training.regimen import follow, rate_over_time, scale_steps
+from unfreeze.training.regimen import early_stopping, follow, rate_over_time, scale_steps
 
 OPTIMIZERS = [
     keras.optimizers.SGD(0.1, momentum=0.9),
@@ -221,3 +221,24 @@ def test_the_optimizer_inside_one_that_scales_the_loss():
     outer.inner_optimizer.build([weight])  # of which the outer one makes use
     outer.inner_optimizer.apply([keras.ops.ones(weight.shape)])
     np.testing.assert_allclose(number(weight) - before, np.full(before.shape, -0.1 / 4), rtol=1e-4)
+
+
+def test_patience_ends_a_phase_and_puts_its_best_weights_back():
+    """With validation labels that contradict the training labels, the first epoch is the best."""
+    photos, labels = tiny_photos(30)
+    after_each: list[list[np.ndarray]] = []
+
+    class AfterEach(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            model: Any = self.model
+            after_each.append([number(each) for each in model.trainable_variables])
+
+    classifier = build_classifier(tiny_backbone(), 3, seed=1)
+    part = without_augmentation(classifier)
+    batches, validation = Batches(Rows(photos), labels, 8, seed=1), Batches(Rows(photos), (labels + 1) % 3, 8)
+    custom = Custom(callbacks=[AfterEach(), early_stopping(2)])
+    train_phase(classifier, part, ["conv2"], 0.01, batches, validation, range(9), [], custom)
+    assert len(after_each) == 3
+    for mine, best, last in zip(part.trainable_variables, after_each[0], after_each[-1], strict=True):
+        np.testing.assert_array_equal(number(mine), best)
+        assert (best != last).any()
