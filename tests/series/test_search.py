@@ -1,0 +1,166 @@
+"""A search: cheap trials first, chosen by validation photos, within the time, and made again by its recipe."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+from tests.conftest import rows
+
+import unfreeze
+from unfreeze import config
+from unfreeze.errors import RecipeError
+from unfreeze.series.search import outlook, search
+from unfreeze.series.search_space import AUGMENTATIONS, depths_of, fine_tuning, probe
+from unfreeze.series.trials import Pace, Trial, read_trials, write_trials
+
+
+class Seconds:
+    """A clock that goes on by a second whenever somebody looks, so that speed makes no difference."""
+
+    def __init__(self, stop_at: float = float("inf")):
+        self.now, self.stop_at = 0.0, stop_at
+
+    def __call__(self) -> float:
+        self.now += 1
+        if self.now > self.stop_at:
+            raise KeyboardInterrupt
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def small(module_patch):
+    """Three epochs of the last two blocks."""
+    module_patch.setattr(config, "TRAIN_FIRST", {**config.TRAIN_FIRST, "blocks": 2})
+    module_patch.setattr(config, "train_epochs", lambda photos: 3)
+    module_patch.setattr("unfreeze.series.search.PATIENCE", 1)
+
+
+@pytest.fixture(scope="module")
+def module_patch():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def found(small, solar_cells, tmp_path_factory):
+    """A search that was interrupted in its third trial, and called again."""
+    out = tmp_path_factory.mktemp("search") / "out"
+    arguments = str(solar_cells), 2.5, "cells", ["efficientnet_lite0"], out
+    with pytest.raises(KeyboardInterrupt):
+        search(*arguments, clock=Seconds(stop_at=30))
+    before = read_trials(out / "trials.jsonl")
+    results = search(*arguments, clock=Seconds())
+    return out, before, results
+
+
+def test_one_experiment_is_left_and_the_test_photos_were_read_once(found):
+    out, _, results = found
+    [entry] = json.loads((out / "results.json").read_text())["experiments"]
+    assert (entry["name"], entry["path"]) == ("best", "experiments/best/seed-0")
+    assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
+    assert not (out / "trials").exists()
+    assert results.out == out
+
+
+def test_a_search_that_was_cut_off_goes_on(found):
+    out, before, _ = found
+    trials = read_trials(out / "trials.jsonl")
+    assert 1 <= len(before) < len(trials)
+    assert trials[: len(before)] == before
+    assert [trial.number for trial in trials] == list(range(len(trials)))
+    assert [trial.is_probe for trial in trials[:3]] == [True, True, False]
+    assert trials[1].settings["fraction"] == 0.5
+
+
+def test_what_is_shipped_is_the_best_on_validation_photos(found):
+    out, _, _ = found
+    finished = [trial for trial in read_trials(out / "trials.jsonl") if trial.outcome == "finished"]
+    whole = [trial for trial in finished if trial.settings["fraction"] == 1]
+    figures = json.loads((out / "experiments" / "best" / "seed-0" / "metrics.json").read_text())
+    assert figures["val"]["accuracy"] == max(trial.accuracy for trial in whole)
+    for trial in finished:
+        assert trial.right.count("1") / len(trial.right) == pytest.approx(trial.accuracy)
+
+
+def test_its_recipe_makes_the_same_model_again(found, tmp_path):
+    out, _, _ = found
+    unfreeze.run(out / "best.yaml", out=tmp_path / "again")
+    run = "experiments/best/seed-0"
+    for file in ("predictions.csv", "history.csv", "config.yaml"):
+        assert (out / run / file).read_bytes() == (tmp_path / "again" / run / file).read_bytes()
+    hashes = [json.loads((folder / run / "lineage.json").read_text()) for folder in (out, tmp_path / "again")]
+    assert hashes[0]["weights_sha256"] == hashes[1]["weights_sha256"]
+    assert len(rows(out / run / "predictions.csv")) == 20
+
+
+def test_called_again_it_has_nothing_to_do(found, solar_cells):
+    out, _, _ = found
+    record = (out / "trials.jsonl").read_bytes()
+    clock = Seconds()
+    search(str(solar_cells), 2.5, "cells", ["efficientnet_lite0"], out, clock=clock)
+    assert (out / "trials.jsonl").read_bytes() == record
+    assert clock.now == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"epochs": 3}, "epochs"), ({"unfreeze": 0}, "unfreeze"), ({"seeds": 3, "name": "a"}, "seeds, name")],
+)
+def test_what_a_search_decides_itself_is_refused(given, named, solar_cells):
+    with pytest.raises(RecipeError, match=f"it can't go with {named}. Leave that out"):
+        unfreeze.train(solar_cells, minutes=1, **given)
+    with pytest.raises(RecipeError, match="give more than 0"):
+        unfreeze.train(solar_cells, minutes=0)
+
+
+# Parts
+
+
+def trial(number: int, right: str, loss: float, drawn: bool = True, fraction: float = 1.0) -> Trial:
+    drawn_values = config.TRAIN_FIRST if drawn else {}
+    settings = fine_tuning("n", fraction, drawn_values, 12) if drawn else probe("n", fraction)
+    accuracy = right.count("1") / len(right)
+    return Trial(number, settings, drawn_values, "finished", loss, accuracy, right, 10.0, 10.0 * number)
+
+
+def test_the_outlook_says_whether_fine_tuning_is_worth_it():
+    head, half = trial(0, "1" * 70 + "0" * 30, 0.6, drawn=False), trial(1, "1" * 66 + "0" * 34, 0.7, False, 0.5)
+    better, same = trial(2, "1" * 90 + "0" * 10, 0.3), trial(2, "1" * 71 + "0" * 29, 0.6)
+    first, *_, last = outlook([head, half, better], 10)
+    assert first.startswith("Fine-tuning is worth it: +20.0 points")
+    assert "right on 66.0%, on all of them on 70.0%: twice the photos would likely bring about as much again" in last
+    assert outlook([head, half, same], 10)[0].startswith("Fine-tuning made no difference that shows: +1.0 points")
+    assert "There was no time for fine-tuning in 2 minutes" in outlook([head, half], 2)[0]
+    more = [head, half, better, replace(same, number=3), replace(same, number=4)]
+    assert "2 trials after the best one were no better" in outlook(more, 10)[1]
+
+
+def test_a_record_that_was_cut_off_in_a_line_is_read_to_there(tmp_path):
+    trials = [trial(0, "101", 0.5, drawn=False), trial(1, "111", 0.4)]
+    write_trials(tmp_path / "trials.jsonl", trials)
+    assert read_trials(tmp_path / "trials.jsonl") == trials
+    text = (tmp_path / "trials.jsonl").read_text()
+    (tmp_path / "trials.jsonl").write_text(text[:-40])
+    assert read_trials(tmp_path / "trials.jsonl") == trials[:1]
+    assert read_trials(tmp_path / "nowhere") == []
+
+
+def test_the_pace_is_learned():
+    pace = Pace(forward=1e10)
+    guessed = pace.seconds(100, 2, 10, "n all", (10**8, 10**8))
+    assert guessed == pytest.approx(25 + 8 + 100 * (2 * 0.01 + 10 * 3 * 0.02))
+    pace.learn("n all", 100, [9.0, 2.0, 4.0, 2.0], before=12.0, after=3.0)
+    assert pace.seconds(100, 2, 10, "n all", (10**8, 10**8)) == pytest.approx(12 + 3 + 100 * (2 * 0.01 + 10 * 0.02))
+
+
+def test_all_that_can_be_drawn_is_a_recipe():
+    assert depths_of(16) == [2, 5, 10, 0]
+    assert depths_of(3) == [2, 0]
+    for blocks in (2, 0):
+        for augment in AUGMENTATIONS:
+            drawn = {**config.TRAIN_FIRST, "blocks": blocks, "augment": augment}
+            raw = {"name": "a", "experiments": {"best": fine_tuning("efficientnet_lite0", 1.0, drawn, 4)}}
+            recipe = config.Recipe.model_validate(yaml.safe_load(yaml.safe_dump(raw)), strict=False)
+            [phase, tuned] = recipe.experiments["best"].phases or ()
+            assert (phase.solver, tuned.epochs) == ("lbfgs", 4)
