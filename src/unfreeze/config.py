@@ -305,9 +305,8 @@ TRAIN_FIRST: dict[str, Any] = {
     "weight_decay": 0.02,
     "dropout": 0.0,
 }
-"""What `unfreeze train` does without flags after it has fitted the head, and what a search tries first."""
-
-TRAIN_LABEL_SMOOTHING = 0.1
+"""What `unfreeze train` does without flags after it has fitted the head, and what a search tries first. No label
+smoothing: it makes validation losses larger than the head's own, which would then be kept as the best."""
 
 
 def train_epochs(photos: int) -> int:

@@ -59,5 +59,4 @@ def fine_tuning(backbone: str, fraction: float, drawn: dict[str, Any], epochs: i
         **{key: drawn[key] for key in ("layer_decay", "weight_decay", "dropout")},
         "warmup": 1.0,
         "schedule": "cosine",
-        "label_smoothing": config.TRAIN_LABEL_SMOOTHING,
     }
