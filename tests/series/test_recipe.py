@@ -67,7 +67,7 @@ def test_invalid_yaml_and_double_keys(tmp_path):
 
 
 def test_an_unknown_name_lists_the_shipped_recipes():
-    with pytest.raises(RecipeError, match=r"There is no recipe demmo: .*demo, elpv_published, food_vision"):
+    with pytest.raises(RecipeError, match=r"There is no recipe demmo: .*demo, elpv_best, elpv_published, food_vision"):
         read_recipe("demmo")
 
 
@@ -76,6 +76,7 @@ def test_shipped_recipes_resolve(name):
     experiments = resolve(read_recipe(name))
     others = {
         "practice": ["practice_0", "practice_20", "practice_30"],
+        "elpv_best": ["best"],
         "elpv_published": ["feature_extraction", "fine_tuning"],
     }
     wanted = others.get(name, [f"model_{i}" for i in range(5)])

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from unfreeze import config
 from unfreeze.config import AsIs, Blocks, ExperimentSettings, PhotoSettings, Recipe
+from unfreeze.extras import ModelExtras, Regimen
 from unfreeze.models.imagenet import find_imagenet_classes, imagenet_classes
 from unfreeze.text import in_a_line
 
@@ -197,7 +198,10 @@ def _section_at(steps: list[str]) -> type[BaseModel]:
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in section.model_fields.items()]
+    """List a section's keys, those that are off by default last."""
+    off = {*Regimen.model_fields, *ModelExtras.model_fields}
+    names = sorted(section.model_fields, key=lambda name: name in off)
+    return [section.model_fields[name].alias or name for name in names]
 
 
 def _hint(word: Any, allowed: Iterable[Any]) -> str:
