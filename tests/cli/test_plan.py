@@ -51,8 +51,9 @@ def test_text(call, recipe, solar_cells):
 
 def test_an_unknown_recipe(call):
     assert refused(call("plan", "demmo")) == (
-        "There is no recipe demmo: neither a file of that name nor one of the shipped ones (demo, elpv_best, elpv_published, "
-        "food_vision, food_vision_notebook, practice). Give the path of a YAML file, or one of these names."
+        "There is no recipe demmo: neither a file of that name nor one of the shipped ones (demo, elpv_best, "
+        "elpv_published, food_vision, food_vision_notebook, practice). Give the path of a YAML file, or one of these "
+        "names."
     )
 
 
