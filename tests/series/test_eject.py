@@ -82,7 +82,12 @@ def assert_well_formed(script: Path) -> None:
         ruff("format", "--no-cache", "--check", *options, script)
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_that_no_plain_script_can_follow(solar_cells, tmp_path):
+    with pytest.raises(RecipeError, match=r"experiments.best: a script can't be written for `solver: lbfgs`"):
+        unfreeze.eject("elpv_best", solar_cells, tmp_path / "script.py")
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name != "elpv_best"])
 def test_shipped_recipes(name, solar_cells, tmp_path):
     script = unfreeze.eject(name, solar_cells, tmp_path / f"{name}.py", overrides=["data.image_size=64"])
     assert_well_formed(script)

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tests.conftest import rows
 
 import unfreeze
 from unfreeze.config import Experiment, ModelExtras, Regimen
@@ -110,20 +109,12 @@ def run(solar_cells: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolde
         "name": "keys",
         "data": {"image_size": 64, "batch_size": 8},
         "experiments": {
-            "mine": {**ON, "phases": [{"epochs": 9, "learning_rate": 0.03}, {"unfreeze": 10, "epochs": 2}]}
+            "mine": {**ON, "phases": [{"epochs": 4, "learning_rate": 0.003}, {"unfreeze": 10, "epochs": 2}]}
         },
     }
     out = tmp_path_factory.mktemp("keys")
     unfreeze.run(check_recipe(raw, "recipe"), solar_cells, out)
     return RunFolder(out / "experiments" / "mine" / "seed-0")
-
-
-def test_patience_ends_a_phase(run):
-    """The first phase alone can end early: its rate is too high for long."""
-    losses = [float(row["val_loss"]) for row in rows(run.history)]
-    first = losses[:-2] if len(losses) < 11 else losses[:9]
-    best = int(np.argmin(first))
-    assert len(first) == min(9, best + 1 + 2)
 
 
 def test_the_saved_model_has_an_ordinary_dropout_layer(run):
@@ -140,7 +131,7 @@ def test_all_that_uses_the_model_averages_the_same_views(run, solar_cells, tmp_p
     """The dihedral views are made here by NumPy's own turns, and predicted by the saved model."""
     saved = read_predictions(run.predictions)
     predictor = unfreeze.load(run.path)
-    photos = [(solar_cells / path).read_bytes() for path in saved.paths[:6]]
+    photos = [(solar_cells / path).read_bytes() for path in saved.paths]
     pixels = np.stack([predictor.pixels(photo) for photo in photos])
     turns = [np.rot90(view, k, axes=(1, 2)) for view in (pixels, pixels[:, :, ::-1]) for k in range(4)]
     model: Any = keras.saving.load_model(run.model, compile=False)
@@ -148,10 +139,10 @@ def test_all_that_uses_the_model_averages_the_same_views(run, solar_cells, tmp_p
     temperature = read_sealed(run.metrics)["temperature"]
     expected = calibrate(np.mean(alone, axis=0), temperature)
     assert np.abs(np.std(alone, axis=0)).max() > 0.01
-    np.testing.assert_allclose(saved.probabilities[:6], expected, atol=1e-4)
+    np.testing.assert_allclose(saved.probabilities, expected, atol=1e-4)
     np.testing.assert_allclose(predictor.probabilities(pixels), expected, atol=1e-4)
 
-    paths = [solar_cells / path for path in saved.paths[:6]]
+    paths = [solar_cells / path for path in saved.paths]
     for predictions in (predictor.predict(paths, 2), predictor.embeddings(paths, 2).predictions):
         rows_given = [[dict(one.top)[name] for name in predictor.classes] for one in predictions]
         np.testing.assert_allclose(rows_given, expected, atol=1e-4)

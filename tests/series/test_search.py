@@ -1,6 +1,7 @@
 """A search: cheap trials first, chosen by validation photos, within the time, and made again by its recipe."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,12 +19,12 @@ from unfreeze.series.trials import Pace, Trial, read_trials, write_trials
 class Seconds:
     """A clock that goes on by a second whenever somebody looks, so that speed makes no difference."""
 
-    def __init__(self, stop_at: float = float("inf")):
-        self.now, self.stop_at = 0.0, stop_at
+    def __init__(self, is_over: Callable[[], bool] = lambda: False):
+        self.now, self.is_over = 0.0, is_over
 
     def __call__(self) -> float:
         self.now += 1
-        if self.now > self.stop_at:
+        if self.is_over():
             raise KeyboardInterrupt
         return self.now
 
@@ -44,11 +45,11 @@ def module_patch():
 
 @pytest.fixture(scope="module")
 def found(small, solar_cells, tmp_path_factory):
-    """A search that was interrupted in its third trial, and called again."""
+    """A search that was interrupted after its second trial, and called again."""
     out = tmp_path_factory.mktemp("search") / "out"
     arguments = str(solar_cells), 2.5, "cells", ["efficientnet_lite0"], out
     with pytest.raises(KeyboardInterrupt):
-        search(*arguments, clock=Seconds(stop_at=30))
+        search(*arguments, clock=Seconds(lambda: len(read_trials(out / "trials.jsonl")) == 2))
     before = read_trials(out / "trials.jsonl")
     results = search(*arguments, clock=Seconds())
     return out, before, results

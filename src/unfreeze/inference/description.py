@@ -35,8 +35,9 @@ class Description:
     unfreeze: str = __version__
 
     def to_json(self) -> str:
-        """Write it as JSON, in ASCII."""
-        return json.dumps(asdict(self), indent=1)
+        """Write it as JSON, in ASCII; views that are not averaged are not spoken of."""
+        content = asdict(self)
+        return json.dumps({key: value for key, value in content.items() if value is not None}, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Description":
