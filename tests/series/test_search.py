@@ -31,10 +31,11 @@ class Seconds:
 
 @pytest.fixture(scope="module")
 def small(module_patch):
-    """Three epochs of the last two blocks."""
+    """Three epochs of the last two blocks, and nothing deeper."""
     module_patch.setattr(config, "TRAIN_FIRST", {**config.TRAIN_FIRST, "blocks": 2})
     module_patch.setattr(config, "train_epochs", lambda photos: 3)
     module_patch.setattr("unfreeze.series.search.PATIENCE", 1)
+    module_patch.setattr("unfreeze.series.search.depths_of", lambda block_count: [2])
 
 
 @pytest.fixture(scope="module")
