@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -162,6 +163,16 @@ def test_a_reader_that_goes_away_is_no_reason_to_complain(tmp_path):
         _, stderr = process.communicate()
     assert process.returncode == 1
     assert stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_an_output_that_is_full_gets_one_line(option):
+    with open("/dev/full", "w") as full, command(option, stdout=full, stderr=subprocess.PIPE) as process:
+        _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert stderr.startswith("unfreeze: the disk is full")
+    assert len(stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")

@@ -177,7 +177,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of classes and files may have any letters
     try:
-        app(prog_name="unfreeze")
+        with _errors_shown(""):  # of --help and --version, which no command shows
+            app(prog_name="unfreeze")
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 0)
 
