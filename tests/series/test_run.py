@@ -266,6 +266,18 @@ def test_force_starts_over_and_new_experiments_are_added(series, recipe, solar_c
     assert epochs == {"model_0": 2, "model_1": 1, "model_2": 2, "model_3": 2, "model_4": 2, "extra": 1}
 
 
+def test_force_does_not_forget_what_was_seen_of_the_test_photos(solar_cells, tmp_path):
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "out"
+    recipe.write_text("name: a\ndata: {image_size: 32}\nepochs: 1\nexperiments: {model: {}}\n")
+    for learning_rate in (0.001, 0.01):
+        rate = [f"experiments.model.learning_rate={learning_rate}"]
+        unfreeze.run(recipe, data=solar_cells, out=out, overrides=rate, force=True)
+    assert len((out / "test_reads.jsonl").read_text().splitlines()) == 2
+    assert "1 runs were tested after the test figures of others were known" in (out / "report.html").read_text()
+    unfreeze.run(recipe, data=solar_cells, out=out, overrides=["data.validation=0.3"], force=True)  # other splits
+    assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
+
+
 def test_wrong_names_are_refused(recipe, solar_cells, tmp_path):
     with pytest.raises(RecipeError, match="--only model_9: there is no such experiment; there are model_0, model_1"):
         unfreeze.run(recipe, data=solar_cells, out=tmp_path, only=["model_9"])

@@ -128,6 +128,10 @@ class Splits:
         """Write `splits.csv`."""
         replace_text(path, self._csv())
 
+    def are_in(self, path: Path) -> bool:
+        """Tell whether this file holds these splits."""
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
+
     def _photos(self, split: Assignment) -> list[Photo]:
         return [photo for row, photo in zip(self.rows, self.photos, strict=True) if row.split == split]
 

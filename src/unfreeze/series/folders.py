@@ -141,14 +141,16 @@ class SeriesFolder:
         return self.path / "tensorboard" / run.path.parent.name / run.path.name
 
     def discard(self, names: Sequence[str] | None) -> None:
-        """Delete the runs of these experiments, or without names everything that a series writes here."""
+        """Delete the runs of these experiments, or without names all that a series writes here.
+
+        The record of test reads stays: what was seen of the test photos isn't forgotten by trying again.
+        """
         if names is None:
             for file in (
                 *self.path.glob("splits*.csv"),
                 self.recipe,
                 self.bad_files,
                 self.photo_checks,
-                self.test_reads,
             ):
                 file.unlink(missing_ok=True)
         for folder in (self.path / "experiments", self.path / "tensorboard"):
