@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # TensorFlow's smaller build where there is a 64-bit Intel or AMD processor and no NVIDIA GPU
 BACKEND := $(shell [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null && echo tensorflow-cpu || echo tensorflow)
 
-.PHONY: install demo test test-long lint clean
+.PHONY: install demo test test-long test-backends lint clean
 
 install: $(VENV)/installed
 
@@ -29,5 +29,14 @@ test: lint
 test-long: install
 	$(BIN)/python -m pytest -m slow $(if $(SELECT),-k "$(SELECT)")
 
+# JAX and PyTorch, each without any other backend
+test-backends: install .venv-jax/installed .venv-torch/installed
+	$(BIN)/python -m pytest -m slow tests/test_backends.py
+
+.venv-%/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) .venv-* build dist src/*.egg-info

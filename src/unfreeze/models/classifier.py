@@ -65,7 +65,7 @@ def reused_classifier(
     head.kernel_initializer = keras.initializers.GlorotUniform(seed=seed)
     if head.built:
         head.kernel.assign(head.kernel_initializer(head.kernel.shape))
-        head.bias.assign(keras.ops.zeros_like(head.bias))
+        head.bias.assign(keras.ops.zeros(head.bias.shape))
     return _connected(backbone, head, augment, seed, dropout)
 
 

@@ -45,6 +45,11 @@ def _gpu(backend: str) -> str | None:
         import torch  # pyright: ignore[reportMissingImports]
 
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    if backend == "jax":  # asked for devices that aren't there, it raises an error
+        import jax  # pyright: ignore[reportMissingImports]
+
+        [device, *_] = jax.devices()
+        return None if device.platform == "cpu" else device.device_kind
     import keras
 
     devices = keras.distribution.list_devices("gpu")
