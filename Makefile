@@ -31,7 +31,7 @@ test-long: install
 
 # JAX and PyTorch, each without any other backend
 test-backends: install .venv-jax/installed .venv-torch/installed
-	$(BIN)/python -m pytest -m slow tests/test_backends.py
+	$(BIN)/python -m pytest -m slow tests/test_backends.py $(if $(SELECT),-k "$(SELECT)")
 
 .venv-%/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-$*
