@@ -3,7 +3,6 @@
 `make test-backends` makes the environments. Without them these tests are skipped.
 """
 
-import csv
 import json
 import os
 import shutil
@@ -14,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import rows
+from unfreeze.backend import BACKENDS
+
 ROOT = Path(__file__).parents[1]
 PYTHONS = {name: ROOT / f".venv-{name}" / "bin" / "python" for name in ("jax", "torch")} | {
     "tensorflow": Path(sys.executable)
@@ -21,7 +23,6 @@ PYTHONS = {name: ROOT / f".venv-{name}" / "bin" / "python" for name in ("jax", "
 NEXT = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}
 """Who goes on with whose runs."""
 
-MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 TUNED = "experiments/model_3/seed-0"
 
 pytestmark = [
@@ -72,18 +73,15 @@ def backends(recipe, solar_cells, tmp_path_factory) -> Backends:
     return Backends(tmp_path_factory.mktemp("backends"), recipe, solar_cells)
 
 
-def rows(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8") as content:
-        return list(csv.DictReader(content))
-
-
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_no_other_backend_is_installed(backend):
-    code = f"import importlib.util; print([name for name in {list(MODULES)} if importlib.util.find_spec(name)])"
+    code = (
+        f"import importlib.util; print([name for name in {list(BACKENDS.values())} if importlib.util.find_spec(name)])"
+    )
     assert subprocess.check_output([PYTHONS[backend], "-c", code], text=True) == f"['{backend}']\n"
 
 
-@pytest.mark.parametrize("backend", MODULES)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_five_models(backend, backends):
     out = backends.out(backend)
     results = json.loads((out / "results.json").read_text())
@@ -109,7 +107,7 @@ def test_an_export_is_made_or_what_is_missing_is_named(backend, backends, tmp_pa
         assert "Largest difference" in backends.call(backend, *export, tmp_path / "m.onnx", "--format", "onnx")[0]
 
 
-@pytest.mark.parametrize("maker", MODULES)
+@pytest.mark.parametrize("maker", BACKENDS)
 def test_another_backend_predicts_the_same(maker, backends):
     run = backends.out(maker) / TUNED
     own = {row["path"]: row for row in rows(run / "predictions.csv")}
@@ -120,7 +118,7 @@ def test_another_backend_predicts_the_same(maker, backends):
             assert top["probability"] == pytest.approx(float(own[path][top["class"]]), abs=1e-4)
 
 
-@pytest.mark.parametrize("maker", MODULES)
+@pytest.mark.parametrize("maker", BACKENDS)
 def test_another_backend_goes_on_with_a_series(maker, backends, tmp_path):
     made, out = backends.out(maker), tmp_path / "out"
     shutil.copytree(made, out)

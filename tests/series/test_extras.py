@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tests.conftest import rows
 
 import unfreeze
 from unfreeze.config import Experiment, ModelExtras, Regimen
@@ -16,7 +17,7 @@ from unfreeze.evaluation.calibration import calibrate
 from unfreeze.evaluation.predictions import read_predictions
 from unfreeze.inference.feature_map_network import feature_map_network
 from unfreeze.seals import read_sealed
-from unfreeze.series.folders import RunFolder, write_yaml
+from unfreeze.series.folders import RunFolder, SeriesFolder, write_yaml
 from unfreeze.series.lineage import read_settings, settings
 from unfreeze.series.recipe import check_recipe, read_recipe, resolve, write_recipe
 
@@ -100,6 +101,15 @@ def test_patience_needs_validation_photos(solar_cells, tmp_path):
     raw = {"name": "keys", "data": {"image_size": 32, "validation": 0}, "experiments": {"mine": {"patience": 2}}}
     with pytest.raises(RecipeError, match="`patience: 2` goes by the validation loss, and there are no validation"):
         unfreeze.run(check_recipe(raw, "recipe"), solar_cells, tmp_path)
+
+
+def test_patience_ends_a_phase(solar_cells, tmp_path):
+    """The rate is too high for long."""
+    keys = {"patience": 2, "epochs": 12, "learning_rate": 0.3}
+    raw = {"name": "keys", "data": {"image_size": 32}, "experiments": {"mine": keys}}
+    unfreeze.run(check_recipe(raw, "recipe"), solar_cells, tmp_path)
+    losses = [float(row["val_loss"]) for row in rows(SeriesFolder(tmp_path).run("mine", 0).history)]
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2 < 12
 
 
 @pytest.fixture(scope="module")

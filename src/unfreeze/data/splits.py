@@ -21,7 +21,7 @@ from unfreeze.data.carving import carve, in_order
 from unfreeze.data.catalog import Catalog, Photo
 from unfreeze.data.items import SplitName
 from unfreeze.errors import DataError
-from unfreeze.files import replace_text
+from unfreeze.files import file_sha256, replace_text
 
 HEADER = ("path", "sha256", "label", "split", "rank")
 
@@ -130,7 +130,7 @@ class Splits:
 
     def are_in(self, path: Path) -> bool:
         """Tell whether this file holds these splits."""
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
+        return path.is_file() and file_sha256(path) == self.sha256
 
     def _photos(self, split: Assignment) -> list[Photo]:
         return [photo for row, photo in zip(self.rows, self.photos, strict=True) if row.split == split]

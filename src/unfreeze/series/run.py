@@ -84,7 +84,7 @@ def run(
     splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
     with held(folder.path):
         if force:
-            if not all(each.splits.are_in(folder.splits(each.splits.split_seed)) for each in splits):
+            if not only and not any(each.splits.are_in(folder.splits(each.splits.split_seed)) for each in splits):
                 folder.test_reads.unlink(missing_ok=True)  # of other photos
             folder.discard([experiment.name for experiment in experiments] if only else None)
         runs = [
