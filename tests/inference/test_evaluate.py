@@ -142,7 +142,20 @@ def test_a_run_that_has_lost_its_splits(run, turned):
     (run.parents[2] / "splits.csv").unlink()
     found = unfreeze.evaluate(run, turned)
     assert found.to_json()["trained_on"] is None
-    assert "The run's splits.csv is missing, so it is not known if it was trained on these photos." in str(found)
+    assert "The splits.csv of the run or of its parent is missing, so it is not known if it was trained" in str(found)
+
+
+def test_photos_that_a_parent_in_another_folder_was_trained_on(series, solar_cells, turned, tmp_path):
+    shutil.copytree(series, tmp_path / "before")
+    parent = tmp_path / "before" / "experiments" / "model_3" / "seed-0"
+    recipe = {"name": "on", "data": {"image_size": 64}, "experiments": {"on": {"from": str(parent), "epochs": 1}}}
+    (tmp_path / "on.yaml").write_text(json.dumps(recipe))
+    unfreeze.run(tmp_path / "on.yaml", data=turned, out=tmp_path / "out", allow_bad=True)
+    run = tmp_path / "out" / "experiments" / "on" / "seed-0"
+    found = unfreeze.evaluate(run, solar_cells)
+    assert (found.metrics.n, found.trained_on) == (80, 60)
+    shutil.rmtree(parent)
+    assert unfreeze.evaluate(run, solar_cells).trained_on is None
 
 
 def test_copies_within_the_data_and_one_class_alone(run, turned, tmp_path):

@@ -39,7 +39,8 @@ class Evaluation:
         unknown: photos of classes that the model does not know, counted by class. They are in no figure.
         bad: files that can't be used.
         trained_on: how many of the photos, known by their content, are in the training and validation splits of the
-            run's series, of which the run may have used a fraction; None where its `splits.csv` is missing.
+            run's series and of those that its parents stand in, of which runs may have used a fraction; None where a
+            `splits.csv` of them is missing.
         unseen: the figures of the other photos alone; None where those are none or all.
         own_test: how many of the photos are the run's own test photos; reading them is on record.
     """
@@ -89,7 +90,10 @@ class Evaluation:
     def _about_training(self) -> list[str]:
         lines = []
         if self.trained_on is None:
-            lines.append("The run's splits.csv is missing, so it is not known if it was trained on these photos.")
+            lines.append(
+                "The splits.csv of the run or of its parent is missing, so it is not known if it was trained on these "
+                "photos."
+            )
         elif self.trained_on:
             others = (
                 f"on the other {self.unseen.n:,}: {_accuracy(self.unseen)}" if self.unseen else "there are no others"
@@ -138,7 +142,7 @@ def evaluate(run: str | Path, data: str | Path, split: str | None = None) -> Eva
     labels = np.array([index[photo.label] for photo in photos], np.int32)
     probabilities = _probabilities(predictor, Pixels(store, photos))
     fitted = own.fitted()
-    unseen = np.array([sha256 not in fitted for sha256 in hashes])
+    unseen = np.array([sha256 not in (fitted or ()) for sha256 in hashes])
     return Evaluation(
         run=own.run,
         data=source.name,
@@ -147,7 +151,7 @@ def evaluate(run: str | Path, data: str | Path, split: str | None = None) -> Eva
         metrics=measure(labels, probabilities, predictor.temperature),
         unknown=dict(sorted(Counter(photo.label for photo in catalog.photos if photo.label not in index).items())),
         bad=catalog.bad,
-        trained_on=int((~unseen).sum()) if own.rows else None,
+        trained_on=None if fitted is None else int((~unseen).sum()),
         unseen=(
             measure(labels[unseen], probabilities[unseen], predictor.temperature)
             if 0 < unseen.sum() < len(photos)

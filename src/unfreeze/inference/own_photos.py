@@ -1,5 +1,6 @@
 """Which photos a finished run was trained, validated and tested on, and the record of reading its test photos."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import yaml
 
 from unfreeze.data.splits import SplitRow, read_splits, splits_name
 from unfreeze.data.test_reads import record_test_read
-from unfreeze.errors import DataError
+from unfreeze.errors import DataError, RunError
 from unfreeze.files import file_sha256
 from unfreeze.inference.finished import finished_run
 from unfreeze.seals import damaged
@@ -37,6 +38,7 @@ class OwnPhotos:
         rows: of `splits.csv`.
         source: the data set that the photos are from, or None.
         validated_on_test: whether the test photos chose the best epoch.
+        parent: the same of the run whose weights it started from, None for ImageNet's.
     """
 
     run: Path
@@ -44,11 +46,18 @@ class OwnPhotos:
     rows: tuple[SplitRow, ...]
     source: str | None
     validated_on_test: bool
+    parent: "OwnPhotos | None" = None
 
-    def fitted(self) -> set[str]:
-        """Give the hashes of the photos that chose the series' weights: those of training and validation."""
+    def fitted(self) -> set[str] | None:
+        """Give the hashes of the photos that chose the weights: those of training and validation, the parents' too.
+
+        None where they aren't known.
+        """
+        before = self.parent.fitted() if self.parent else set()
+        if not self.rows or before is None:
+            return None
         splits = {"train", "val", "test"} if self.validated_on_test else {"train", "val"}
-        return {row.sha256 for row in self.rows if row.split in splits}
+        return before | {row.sha256 for row in self.rows if row.split in splits}
 
     def record_read(self, why: str, hashes: Collection[str]) -> int:
         """Record the read of test photos, which any data set may hold copies of.
@@ -88,7 +97,22 @@ def own_photos(run: str | Path) -> OwnPhotos:
         source, validation = str(data["source"]), data["validation"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         source = validation = None
-    return OwnPhotos(run, out, rows, source, validation == "test")
+    return OwnPhotos(run, out, rows, source, validation == "test", _parent(run, out))
+
+
+def _parent(run: Path, out: Path) -> OwnPhotos | None:
+    """Read the photos of the run that a run started from, which may stand in another series' folder."""
+    try:
+        parent = json.loads((run / "lineage.json").read_text(encoding="utf-8"))["parent"]
+        if parent is None:
+            return None
+        path = Path(parent["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        return own_photos(out / path)
+    except (RunError, DataError):  # moved or damaged since; in the same series it had the same splits
+        return OwnPhotos(path, path, (), None, validated_on_test=False) if path.is_absolute() else None
 
 
 def _splits(run: Path, out: Path) -> tuple[Path, str | None]:
