@@ -65,10 +65,10 @@ def test_bad_files_stop_it_before_training(call, recipe, tmp_path, solar_cells):
     assert not (tmp_path / "out" / "experiments").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals")
 @pytest.mark.parametrize(
-    ("number", "code", "what"),
-    [(signal.SIGINT, 130, "interrupted"), pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow)],
+    ("number", "code", "what"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_a_signal_keeps_what_is_finished(solar_cells, tmp_path, number, code, what):
     recipe, out = tmp_path / "long.yaml", tmp_path / "out"

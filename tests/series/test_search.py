@@ -44,20 +44,18 @@ def module_patch():
         yield patch
 
 
+SEARCH = 5.0, "cells", ["efficientnet_lite0"]
+"""Minutes, name and backbones."""
+
+
 @pytest.fixture(scope="module")
 def found(small, solar_cells, tmp_path_factory):
-    """A search that was interrupted after its second trial, and called again."""
     out = tmp_path_factory.mktemp("search") / "out"
-    arguments = str(solar_cells), 2.5, "cells", ["efficientnet_lite0"], out
-    with pytest.raises(KeyboardInterrupt):
-        search(*arguments, clock=Seconds(lambda: len(read_trials(out / "trials.jsonl")) == 2))
-    before = read_trials(out / "trials.jsonl")
-    results = search(*arguments, clock=Seconds())
-    return out, before, results
+    return out, search(str(solar_cells), *SEARCH, out, clock=Seconds())
 
 
 def test_one_experiment_is_left_and_the_test_photos_were_read_once(found):
-    out, _, results = found
+    out, results = found
     [entry] = json.loads((out / "results.json").read_text())["experiments"]
     assert (entry["name"], entry["path"]) == ("best", "experiments/best/seed-0")
     assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
@@ -65,18 +63,29 @@ def test_one_experiment_is_left_and_the_test_photos_were_read_once(found):
     assert results.out == out
 
 
-def test_a_search_that_was_cut_off_goes_on(found):
-    out, before, _ = found
-    trials = read_trials(out / "trials.jsonl")
+@pytest.mark.slow
+def test_a_search_that_was_cut_off_goes_on(small, solar_cells, tmp_path):
+    """Interrupted after its second trial."""
+    clock = Seconds(lambda: len(read_trials(tmp_path / "trials.jsonl")) == 2)
+    with pytest.raises(KeyboardInterrupt):
+        search(str(solar_cells), *SEARCH, tmp_path, clock=clock)
+    before = read_trials(tmp_path / "trials.jsonl")
+    search(str(solar_cells), *SEARCH, tmp_path, clock=Seconds())
+    trials = read_trials(tmp_path / "trials.jsonl")
     assert 1 <= len(before) < len(trials)
     assert trials[: len(before)] == before
     assert [trial.number for trial in trials] == list(range(len(trials)))
+    assert len((tmp_path / "test_reads.jsonl").read_text().splitlines()) == 1
+
+
+def test_cheap_trials_come_first(found):
+    trials = read_trials(found[0] / "trials.jsonl")
     assert [trial.is_probe for trial in trials[:3]] == [True, True, False]
     assert trials[1].settings["fraction"] == 0.5
 
 
 def test_what_is_shipped_is_the_best_on_validation_photos(found):
-    out, _, _ = found
+    out, _ = found
     finished = [trial for trial in read_trials(out / "trials.jsonl") if trial.outcome == "finished"]
     whole = [trial for trial in finished if trial.settings["fraction"] == 1]
     figures = json.loads((out / "experiments" / "best" / "seed-0" / "metrics.json").read_text())
@@ -86,7 +95,7 @@ def test_what_is_shipped_is_the_best_on_validation_photos(found):
 
 
 def test_its_recipe_makes_the_same_model_again(found, tmp_path):
-    out, _, _ = found
+    out, _ = found
     unfreeze.run(out / "best.yaml", out=tmp_path / "again")
     run = "experiments/best/seed-0"
     for file in ("predictions.csv", "history.csv", "config.yaml"):
@@ -97,10 +106,10 @@ def test_its_recipe_makes_the_same_model_again(found, tmp_path):
 
 
 def test_called_again_it_has_nothing_to_do(found, solar_cells):
-    out, _, _ = found
+    out, _ = found
     record = (out / "trials.jsonl").read_bytes()
     clock = Seconds()
-    search(str(solar_cells), 2.5, "cells", ["efficientnet_lite0"], out, clock=clock)
+    search(str(solar_cells), *SEARCH, out, clock=clock)
     assert (out / "trials.jsonl").read_bytes() == record
     assert clock.now == 1
 
