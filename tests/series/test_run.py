@@ -273,7 +273,7 @@ def test_force_does_not_forget_what_was_seen_of_the_test_photos(solar_cells, tmp
         rate = [f"experiments.model.learning_rate={learning_rate}"]
         unfreeze.run(recipe, data=solar_cells, out=out, overrides=rate, force=True)
     assert len((out / "test_reads.jsonl").read_text().splitlines()) == 2
-    assert "1 runs were tested after the test figures of others were known" in (out / "report.html").read_text()
+    assert "1 run was tested after the test figures of others were known" in (out / "report.html").read_text()
     unfreeze.run(recipe, data=solar_cells, out=out, overrides=["data.validation=0.3"], force=True)  # other splits
     assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
 

@@ -104,13 +104,17 @@ def misgivings(reads: Sequence[TestRead]) -> list[str]:
         seen.add(read.split)
     if later:
         said.append(
-            f"{len(later)} runs were tested after the test figures of others were known. If those figures led to what "
+            f"{_times(len(later), 'run was', 'runs were')} tested after the test figures of others were known. If those figures led to what "
             "was tried next, they are too good; new test photos would tell."
         )
     others = sum(read.why != VALIDATION and not read.is_final for read in reads)
     if others:
         said.append(
-            f"The test photos were looked at {others} more times. If anything was chosen by what was seen there, the "
+            f"The test photos were looked at {_times(others, 'more time', 'more times')}. If anything was chosen by what was seen there, the "
             "test figures are too good."
         )
     return said
+
+
+def _times(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
