@@ -59,6 +59,6 @@ def test_what_speaks_against_the_figures() -> None:
     (said,) = misgivings([final, later])
     assert said.startswith("2 runs were tested after the test figures of others were known.")
     (said,) = misgivings([final, shown, shown])
-    assert said.startswith("The test photos were looked at 2 more times.")
+    assert said.startswith("The test photos were looked at 2 times more.")
     (said,) = misgivings([TestRead("", VALIDATION, ("a",), 10), final])
     assert said.startswith("The best epochs were chosen on the test photos")

@@ -170,7 +170,7 @@ def test_what_speaks_against_the_figures_stands_on_top(series):
     record_test_read(series / "test_reads.jsonl", f"{FINAL}pets", ["experiments/tuned/seed-1"], 10)
     record_test_read(series / "test_reads.jsonl", "unfreeze show", ["experiments/tuned/seed-1"], 3)
     text = page(series).text
-    assert text.index("1 run was tested after") < text.index("The test photos were looked at 1 more time.")
+    assert text.index("1 run was tested after") < text.index("The test photos were looked at once more.")
     assert text.index("The test photos were looked at") < text.index("Lineage, and what stayed frozen")
 
 

@@ -103,18 +103,16 @@ def misgivings(reads: Sequence[TestRead]) -> list[str]:
         known |= {(run, sha256) for run, sha256 in tested if sha256}
         seen.add(read.split)
     if later:
+        runs = "1 run was" if len(later) == 1 else f"{len(later)} runs were"
         said.append(
-            f"{_times(len(later), 'run was', 'runs were')} tested after the test figures of others were known. If those figures led to what "
-            "was tried next, they are too good; new test photos would tell."
+            f"{runs} tested after the test figures of others were known. If those figures led to what was tried next, "
+            "they are too good; new test photos would tell."
         )
     others = sum(read.why != VALIDATION and not read.is_final for read in reads)
     if others:
+        times = "once" if others == 1 else f"{others} times"
         said.append(
-            f"The test photos were looked at {_times(others, 'more time', 'more times')}. If anything was chosen by what was seen there, the "
-            "test figures are too good."
+            f"The test photos were looked at {times} more. If anything was chosen by what was seen there, the test "
+            "figures are too good."
         )
     return said
-
-
-def _times(count: int, one: str, several: str) -> str:
-    return f"{count} {one if count == 1 else several}"
