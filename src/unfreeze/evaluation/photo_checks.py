@@ -33,7 +33,7 @@ STRENGTH, TOLERANCE = 0.1, 1e-2
 SAMPLE = 4000
 """Vectors from which the principal components are found."""
 
-BLOCK = 1024
+BLOCK = 2048
 
 Take = Callable[[NDArray[np.int64]], NDArray[np.floating]]
 """Gives the vectors of these photos, [photos, features]."""
@@ -80,27 +80,34 @@ def near_duplicates(take: Take, labels: NDArray[np.integer], splits: Sequence[st
     found: list[NearDuplicate] = []
     of_others: list[NDArray[np.float32]] = []
     for later, earlier in (("val", ("train",)), ("test", ("train", "val"))):
-        mine, theirs = numbers[later], np.concatenate([numbers[split] for split in earlier])
-        if not len(mine) or not len(theirs):
-            continue
-        vectors = _of_length_one(take(mine))
-        nearest, other_class = np.full(len(mine), -1, np.float32), np.full(len(mine), -1, np.float32)
-        partner = np.zeros(len(mine), np.int64)
-        for block in _blocks(theirs):
-            cosines = vectors @ _of_length_one(take(block)).T
-            best = cosines.argmax(axis=1)
-            closer = cosines[np.arange(len(mine)), best] > nearest
-            partner[closer] = block[best[closer]]
-            nearest = np.maximum(nearest, cosines.max(axis=1))
-            cosines[labels[mine][:, None] == labels[block]] = -1
-            other_class = np.maximum(other_class, cosines.max(axis=1))
-        of_others.append(other_class)
-        found += [
-            NearDuplicate(int(theirs_number), int(number), float(similarity))
-            for theirs_number, number, similarity in zip(partner, mine, nearest, strict=True)
-        ]
+        theirs = np.concatenate([numbers[split] for split in earlier])
+        for mine in _blocks(numbers[later]) if len(theirs) else ():
+            partner, nearest, other_class = _nearest(take, labels, mine, theirs)
+            of_others.append(other_class)
+            found += [
+                NearDuplicate(int(theirs_number), int(number), float(similarity))
+                for theirs_number, number, similarity in zip(partner, mine, nearest, strict=True)
+            ]
     threshold = max(NEAR, float(np.quantile(np.concatenate(of_others), DIFFERENT))) if of_others else NEAR
     return sorted((pair for pair in found if pair.similarity > threshold), key=lambda pair: -pair.similarity)
+
+
+def _nearest(
+    take: Take, labels: NDArray[np.integer], mine: NDArray[np.int64], theirs: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Give each of `mine` its nearest of `theirs`, that one's cosine, and that of the nearest of another class."""
+    vectors = _of_length_one(take(mine))
+    nearest, other_class = np.full(len(mine), -1, np.float32), np.full(len(mine), -1, np.float32)
+    partner = np.zeros(len(mine), np.int64)
+    for block in _blocks(theirs):
+        cosines = vectors @ _of_length_one(take(block)).T
+        best = cosines.argmax(axis=1)
+        closer = cosines[np.arange(len(mine)), best] > nearest
+        partner[closer] = block[best[closer]]
+        nearest = np.maximum(nearest, cosines.max(axis=1))
+        cosines[labels[mine][:, None] == labels[block]] = -1
+        other_class = np.maximum(other_class, cosines.max(axis=1))
+    return partner, nearest, other_class
 
 
 def suspicious_labels(take: Take, labels: NDArray[np.integer]) -> list[Suspicious]:
