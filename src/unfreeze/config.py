@@ -125,7 +125,8 @@ class Settings(Regimen, ModelExtras):
         view_seed: draws the augmented views, which all seeds and experiments share.
         engine: `cached` runs frozen layers once a photo and view; `reference` trains the whole model with plain
             Keras `fit`.
-        precision: of what frozen layers make of training photos, on disk.
+        precision: of what frozen layers make of training photos, on disk; with `float16` a GPU may also compute them, and
+            train, in bfloat16.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -243,6 +244,11 @@ class Experiment(ModelExtras):
     def trains_whole(self) -> bool:
         """Whether Keras is given the whole network; not where rows are mixed between its frozen and trained layers."""
         return self.engine == "reference" and not any(phase.mixup for phase in self.phases)
+
+    @property
+    def in_bfloat16(self) -> bool:
+        """Whether a GPU that is faster so may train in bfloat16."""
+        return self.engine == "cached" and self.precision == "float16"
 
     @property
     def epochs(self) -> int:

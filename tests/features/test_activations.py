@@ -189,7 +189,7 @@ def test_the_way_is_part_of_the_key(views, tmp_path):
 
 
 def test_in_keras_too_bits_do_not_depend_on_what_the_cache_held(views, photos, stages, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
     engine = Engine(stages[0].model, tmp_path / "engines")
     whole = Activations(views(1), [engine], [True], "float32", tmp_path / "whole").compute()
     for few in (photos[:1], photos[4:9], photos):
@@ -260,7 +260,7 @@ def test_other_weights_sizes_and_engines_lie_apart(views, photos, store, tmp_pat
     np.testing.assert_allclose(made[1], 2 * made[0], rtol=1e-6)
     assert made[2].shape == (20, 2, 2, 3)
     assert stored_keys(tmp_path / "all") == 60
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
     in_keras = Activations(views(1), [tiny_engine(engines)], [True], "float32", tmp_path / "all").compute()
     assert_close(in_keras.take(ALL), made[0])
     assert stored_keys(tmp_path / "all") == 80

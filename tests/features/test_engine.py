@@ -159,7 +159,7 @@ def exporter_of(model: keras.Model) -> Callable[[keras.Model, Path], None]:
 )
 def test_keras_takes_over_and_that_is_said_once(exporter, reason, tmp_path, news, monkeypatch):
     if exporter is None:
-        monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
+        monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
     else:
         replacement = exporter_of(exporter) if isinstance(exporter, keras.Model) else exporter
         monkeypatch.setattr(engine_module, "export_onnx", replacement)
@@ -180,7 +180,7 @@ def test_keras_takes_over_and_that_is_said_once(exporter, reason, tmp_path, news
 
 
 def test_in_keras_too_batches_change_no_bit(classifier, pixels, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
     engine = prepared(feature_extractor(classifier), tmp_path, pixels)
     many = np.concatenate([pixels, pixels])
     assert len(many) > KERAS_BATCH
@@ -228,7 +228,7 @@ def test_the_record_of_a_good_choice_is_kept_but_for_threads(tmp_path, monkeypat
     for threads in (1, 3):
         monkeypatch.setattr(engine_module, "thread_count", lambda threads=threads: threads)
         assert Engine(engine.model, tmp_path).choice == Choice(GOOD["engine"], 4, threads, 5.0)
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: True)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
     assert Engine(engine.model, tmp_path).choice is None
 
 
@@ -256,7 +256,7 @@ def test_an_export_of_other_weights_is_made_again(tmp_path, exports, news, quick
 
 @pytest.mark.parametrize("gpu", [False, True])
 def test_several_tensors_lie_end_to_end(gpu, tmp_path, news, quick, monkeypatch):
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: gpu)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: gpu)
     before, after, whole = branching_network()
     first = prepared(before, tmp_path)
     rows = first.run(ROWS)

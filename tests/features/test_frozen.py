@@ -108,7 +108,7 @@ def crossing_backbone(shortcut=True):
     ],
 )
 def test_any_cuts_of_other_experiments(shortcut, unfrozen, stops, gpu, tmp_path, monkeypatch, rows_run):
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: gpu)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: gpu)
     monkeypatch.setattr("unfreeze.features.cut.MACS_PER_BYTE", 0)  # cut as deep as can be
     classifier = build_classifier(crossing_backbone(shortcut), 3)
     pixels = made_photos(tmp_path, SIDE)
@@ -192,7 +192,7 @@ def test_engines_are_opened_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("gpu", [False, True])
 def test_training_a_models_layers_leaves_its_engine_right(gpu, tmp_path, monkeypatch):
     """An engine is found by the weights that its model had; they can have been trained when it is first used."""
-    monkeypatch.setattr(engine_module, "_on_gpu", lambda: gpu)
+    monkeypatch.setattr(engine_module, "on_gpu", lambda: gpu)
     few, more = made_photos(tmp_path, 16, 3), made_photos(tmp_path, 16, 5)
     FrozenLayers(tmp_path).rows(build_classifier(tiny_backbone(), 3), [], [], few, "float32").compute()
 

@@ -1,14 +1,15 @@
 """What runs frozen layers: ONNX Runtime on a CPU, the backend's own compiled call otherwise.
 
 An engine takes a batch and gives what the Keras model gives with `training=False`. How rows are spread over batches
-and threads changes no bit of what ONNX Runtime gives, so that is chosen by measuring, once a machine.
+and threads changes no bit of what ONNX Runtime gives, so that is chosen by measuring, once a machine. On a GPU the
+size of a batch can change bits, so it is fixed, and part of the engine's name.
 """
 
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,9 +22,11 @@ from pydantic import TypeAdapter
 
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
+from unfreeze.features.compiled import compiled_copy
 from unfreeze.features.graph import calls
 from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
+from unfreeze.gpu import has_bfloat16, on_gpu
 from unfreeze.models.weights import weights_sha256
 from unfreeze.onnx_session import open_session
 from unfreeze.progress import say
@@ -34,6 +37,9 @@ TOLERANCE = 1e-3
 """Largest difference from Keras, relative to the largest number, that passes for rounding. Summing in another order
 costs about 1e-5 in float32 networks of this depth; a wrong padding or constant costs more than a tenth."""
 
+BFLOAT16_TOLERANCE = 0.05
+"""The same for bfloat16, which keeps 8 bits of a number: a rounding is up to 0.4%, and a deep network adds them up."""
+
 COMPARED = 4
 """Rows on which an engine is compared with Keras before it is used."""
 
@@ -43,6 +49,9 @@ BATCHES = (1, 4, 16)
 TRIAL_SECONDS = 0.15
 
 KERAS_BATCH = 32
+
+GPU_BATCH = 256
+"""Rows a call on a GPU, enough to fill an H100; half as many, and so on, where the memory ends before."""
 
 ONLY_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint", "seed")
 """Endings of settings of a layer that change nothing of what it computes in inference."""
@@ -55,7 +64,7 @@ class Choice:
     Attributes:
         engine: name and version of what runs them: it can change bits, so it is part of every cache key.
         batch: rows a call.
-        workers: calls at a time, with one thread each.
+        workers: calls at a time, with one thread each; on a GPU these threads make the pixels meanwhile.
         rows_per_second: measured when this was chosen, 0 where nothing was.
         why: the reason where it isn't ONNX Runtime, else None.
     """
@@ -73,20 +82,24 @@ class Engine:
     Args:
         model: a Keras model without randomness; several outputs are laid end to end in one row.
         folder: where exported models and choices are kept for the next time.
+        in_bfloat16: whether a GPU that is faster so may compute in bfloat16.
     """
 
-    def __init__(self, model: keras.Model, folder: Path):
+    def __init__(self, model: keras.Model, folder: Path, in_bfloat16: bool = False):
         self.model = model
         self.sha256 = model_sha256(model)
+        self.in_bfloat16 = in_bfloat16 and has_bfloat16()
         self._folder = folder / self.sha256[:32]
+        self._record = self._folder / ("choice-bfloat16.json" if self.in_bfloat16 else "choice.json")
         self._session: onnxruntime.InferenceSession | None = None
+        self._copy: Callable[[Any], Any] | None = None
         self.is_prepared = False
         self.choice = self._recorded_choice()
 
     @property
     def is_exported(self) -> bool:
         """Whether it runs a copy of the model, so that training the model's layers from now on changes nothing."""
-        return self._session is not None
+        return self._session is not None or self._copy is not None
 
     def prepare(self, sample: np.ndarray) -> None:
         """Open the engine, compare it with Keras and, the first time on this machine, choose how it runs.
@@ -97,14 +110,14 @@ class Engine:
         if self.is_prepared:
             return
         if not (self.choice and self.choice.why):
-            if problem := self._open_onnx(sample[:COMPARED]):
-                self._session = None
-                say(f"The frozen layers run in Keras, not in ONNX Runtime: {problem}")
+            if problem := self._open_on_gpu(sample) if on_gpu() else self._open_onnx(sample[:COMPARED]):
+                self._session = self._copy = None
+                say(f"The frozen layers run in Keras, not in {_wanted_here()}: {problem}")
                 self.choice = Choice(_keras_here(), KERAS_BATCH, 1, why=problem)
             elif self.choice is None:
                 self.choice = self._fastest(sample)
             self._folder.mkdir(parents=True, exist_ok=True)
-            replace_text(self._folder / "choice.json", json.dumps(asdict(self.choice), indent=1))
+            replace_text(self._record, json.dumps(asdict(self.choice), indent=1))
         self.is_prepared = True
 
     def stay_in_keras(self, why: str) -> None:
@@ -115,7 +128,9 @@ class Engine:
         """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time. Prepare it first."""
         assert self.is_prepared
         assert self.choice
-        run, size = (self._run_onnx if self.is_exported else self._run_keras), self.choice.batch
+        run, size = self._run_keras, self.choice.batch
+        if self.is_exported:
+            run = self._run_onnx if self._session else self._run_copy
         return np.concatenate([run(rows[start : start + size]) for start in range(0, len(rows), size)])
 
     def _run_onnx(self, rows: np.ndarray) -> np.ndarray:
@@ -131,13 +146,51 @@ class Engine:
         batch = np.resize(rows, (KERAS_BATCH, *rows.shape[1:]))
         return _rows(self.model.predict_on_batch(self._inputs(batch)))[: len(rows)]
 
+    def _run_copy(self, rows: np.ndarray) -> np.ndarray:
+        """Run one batch on the GPU, filled up likewise."""
+        assert self._copy
+        assert self.choice
+        return _rows(self._copy(self._inputs(np.resize(rows, (self.choice.batch, *rows.shape[1:])))))[: len(rows)]
+
     def _inputs(self, rows: np.ndarray) -> Any:
         return rows if len(self.model.inputs) == 1 else unpack(rows, self.model)
 
+    def _open_on_gpu(self, sample: np.ndarray) -> str | None:
+        """Compile a copy of the model and choose how it runs, if that isn't known; gives the reason if it can't be."""
+        try:
+            if self.choice:
+                self._copy = compiled_copy(self.model, _policy(self.choice.engine == _gpu_engine(True, self.choice.batch)))
+                return None
+            in_bfloat16 = self.in_bfloat16
+            self._copy = compiled_copy(self.model, _policy(in_bfloat16))
+            if in_bfloat16:
+                exact, inputs = compiled_copy(self.model, _policy(False)), self._inputs(sample[:COMPARED])
+                if problem := _difference(_rows(self._copy(inputs)), _rows(exact(inputs)), BFLOAT16_TOLERANCE):
+                    say(f"The frozen layers run in float32, not in bfloat16: {problem}")
+                    self._copy, in_bfloat16 = exact, False
+            self.choice = self._largest_fitting(sample, in_bfloat16)
+            return None
+        except Exception as error:  # a layer of a caller's own that can't be copied, or compiled
+            return error_in_a_line(error)
+
+    def _largest_fitting(self, sample: np.ndarray, in_bfloat16: bool) -> Choice:
+        """Take the largest batch for which the GPU has memory, and measure it."""
+        batch = GPU_BATCH
+        while True:
+            choice = self.choice = Choice(_gpu_engine(in_bfloat16, batch), batch, thread_count())
+            try:
+                self._run_copy(sample)
+            except Exception:  # backends have no common class for this error
+                if batch == 1:
+                    raise
+                batch //= 2
+                continue
+            started = time.perf_counter()
+            self._run_copy(sample)
+            return replace(choice, rows_per_second=round(batch / (time.perf_counter() - started), 1))
+
     def _open_onnx(self, sample: np.ndarray) -> str | None:
         """Open the exported model, which may have to be exported first; gives the reason if it can't be used."""
-        if _on_gpu():
-            return "there is a GPU"
         wanted = _rows(self.model(self._inputs(sample), training=False))  # Keras exports only what was called once
         file = self._folder / "model.onnx"
         if is_as_sealed(file) and not self._open(file, sample, wanted):
@@ -176,10 +229,11 @@ class Engine:
     def _recorded_choice(self) -> Choice | None:
         """Read what was chosen earlier; None where nothing was, or with other software or another kind of processor."""
         try:
-            choice = TypeAdapter(Choice).validate_json((self._folder / "choice.json").read_bytes())
+            choice = TypeAdapter(Choice).validate_json(self._record.read_bytes())
         except (OSError, ValueError):
             return None
-        if choice.engine == _onnx_here() and not _on_gpu():
+        here = {_gpu_engine(kind, choice.batch) for kind in (False, self.in_bfloat16)} if on_gpu() else {_onnx_here()}
+        if choice.engine in here:
             return replace(choice, workers=thread_count())
         return choice if choice.engine == _keras_here() else None
 
@@ -227,10 +281,10 @@ def _as_list(outputs: Any) -> Sequence[Any]:
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
-def _difference(given: np.ndarray, wanted: np.ndarray) -> str | None:
+def _difference(given: np.ndarray, wanted: np.ndarray, tolerance: float = TOLERANCE) -> str | None:
     """Say how far an engine is from Keras, or None where it is rounding."""
     largest = float(np.abs(given - wanted).max()) / max(float(np.abs(wanted).max()), 1e-12)
-    if np.isfinite(largest) and largest <= TOLERANCE:
+    if np.isfinite(largest) and largest <= tolerance:
         return None
     return f"its output differs from Keras's by {largest:.2g} of the largest number, more than rounding"
 
@@ -260,10 +314,16 @@ def _onnx_here() -> str:
 
 def _keras_here() -> str:
     backend = keras.backend.backend()
-    return f"keras-{keras.__version__}-{backend}-{sys.modules[backend].__version__}-{'gpu' if _on_gpu() else 'cpu'}"
+    return f"keras-{keras.__version__}-{backend}-{sys.modules[backend].__version__}-{'gpu' if on_gpu() else 'cpu'}"
 
 
-def _on_gpu() -> bool:
-    """Whether Keras computes on something else than the processor: there it puts new arrays."""
-    array: Any = keras.ops.convert_to_tensor(0.0)
-    return "cpu" not in str(array.device).lower()
+def _gpu_engine(in_bfloat16: bool, batch: int) -> str:
+    return f"{_keras_here()}-{'bfloat16' if in_bfloat16 else 'float32'}-{batch}"
+
+
+def _policy(in_bfloat16: bool) -> str:
+    return "mixed_bfloat16" if in_bfloat16 else "float32"
+
+
+def _wanted_here() -> str:
+    return "a compiled copy" if on_gpu() else "ONNX Runtime"

@@ -66,7 +66,7 @@ class FrozenLayers:
     """The engines of a series, opened once, and where their results are kept."""
 
     cache: Path
-    _engines: dict[str, Engine] = field(default_factory=dict)
+    _engines: dict[tuple[str, bool], Engine] = field(default_factory=dict)
 
     def rows(
         self,
@@ -84,7 +84,7 @@ class FrozenLayers:
             stops: where other experiments of the series cut the same network. The way to this experiment's cut goes
                 through all of them that lie before it, so that rows found on disk and rows computed now are the same.
             pixels: the photos.
-            precision: of the rows, `float16` or `float32`.
+            precision: of the rows, `float16` or `float32`; for the former a GPU may compute in bfloat16.
         """
         extractor = feature_extractor(classifier)
         own = cut_of(extractor, tuple(unfrozen))
@@ -95,7 +95,8 @@ class FrozenLayers:
             cut = cut_of(extractor, tuple(stop.unfrozen))
             kept[cut] = kept.get(cut, False) or stop.keep
         way = _way_to(own, kept)
-        stages = [self._engine(model) for model in _stages(extractor, [cut.tensors for cut in way])]
+        models = _stages(extractor, [cut.tensors for cut in way])
+        stages = [self._engine(model, in_bfloat16=precision == "float16") for model in models]
         return Activations(pixels, stages, [kept.get(cut, False) for cut in way], precision, self.cache)
 
     def uncached(self, classifier: keras.Model, unfrozen: Sequence[str], pixels: Pixels) -> "Pixels | UncachedRows":
@@ -114,16 +115,17 @@ class FrozenLayers:
         engine.stay_in_keras("it is the reference")
         return UncachedRows(pixels, engine)
 
-    def _engine(self, model: keras.Model) -> Engine:
+    def _engine(self, model: keras.Model, in_bfloat16: bool) -> Engine:
         """Give the engine that was opened for the same layers and weights, or a new one.
 
         One that runs nothing exported depends on its model, whose layers may have been trained in the meantime.
         """
-        engine = Engine(model, self.cache / "engines")
-        opened = self._engines.get(engine.sha256)
+        engine = Engine(model, self.cache / "engines", in_bfloat16)
+        key = engine.sha256, engine.in_bfloat16
+        opened = self._engines.get(key)
         if opened and opened.is_exported:
             return opened
-        self._engines[engine.sha256] = engine
+        self._engines[key] = engine
         return engine
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from unfreeze.gpu import on_gpu
+
 
 class Pointwise(keras.layers.Layer):
     """A 1 x 1 convolution, run as a matrix product; its weights are the convolution's own.
@@ -35,9 +37,9 @@ class Pointwise(keras.layers.Layer):
 def with_matrix_products(network: keras.Model) -> keras.Model:
     """Give the same network, sharing all layers, in which matrix products stand for 1 x 1 convolutions.
 
-    Where the backend isn't TensorFlow it is the network itself.
+    Where the backend isn't TensorFlow, or there is a GPU, it is the network itself.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or on_gpu():
         return network
     return keras.models.clone_model(network, clone_function=_faster)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import unfreeze
 from unfreeze.backend import thread_count
+from unfreeze.gpu import gpu_name, has_bfloat16
 
 
 def environment(engine: str) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def environment(engine: str) -> dict[str, Any]:
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0" if backend == "tensorflow" else None,
         "threads": thread_count(),
         "cpu": _cpu(),
-        "gpu": _gpu(backend),
+        "gpu": gpu_name(),
+        "bfloat16": has_bfloat16(),
     }
 
 
@@ -39,18 +41,3 @@ def _cpu() -> str:
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
-
-def _gpu(backend: str) -> str | None:
-    if backend == "torch":
-        import torch  # pyright: ignore[reportMissingImports]
-
-        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    if backend == "jax":  # asked for devices that aren't there, it raises an error
-        import jax  # pyright: ignore[reportMissingImports]
-
-        [device, *_] = jax.devices()
-        return None if device.platform == "cpu" else device.device_kind
-    import keras
-
-    devices = keras.distribution.list_devices("gpu")
-    return devices[0] if devices else None

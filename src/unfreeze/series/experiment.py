@@ -121,8 +121,10 @@ def train_experiment(
             if phase.solver == "lbfgs":
                 fit_head(classifier, trained, batches, validation, epochs, [*shown, *own.callbacks])
             else:
-                rate = phase.learning_rate or 0.0
-                train_phase(classifier, trained, unfrozen, rate, batches, validation, epochs, shown, own, state, phase)
+                rate, mixed = phase.learning_rate or 0.0, experiment.in_bfloat16
+                train_phase(
+                    classifier, trained, unfrozen, rate, batches, validation, epochs, shown, own, state, phase, mixed
+                )
         if phase is not experiment.phases[-1]:
             state.end()
     tensorboard.close()

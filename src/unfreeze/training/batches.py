@@ -1,11 +1,15 @@
 """Batches of photos for Keras `fit`: a new order every epoch, the same on every machine."""
 
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 import numpy as np
+
+from unfreeze.backend import thread_count
+from unfreeze.gpu import on_gpu
 
 
 class Rows(Protocol):
@@ -56,18 +60,18 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple[np.ndarray, ...]:
         """Give one batch of this epoch: rows [b, ...], labels [b, ...] and, if there are any, weights [b]."""
         indices = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        arrays = [self.rows.take(indices, self._epoch), self.labels[indices]]
+        arrays = [self.rows.take(indices, self.epoch), self.labels[indices]]
         if self.weights is not None:
             arrays.append(self.weights[indices])
         if self.mixup:
-            draw = np.random.default_rng((self.seed or 0, self._epoch, batch))
+            draw = np.random.default_rng((self.seed or 0, self.epoch, batch))
             share, order = np.float32(draw.beta(self.mixup, self.mixup)), draw.permutation(len(indices))
             arrays = [share * each.astype(np.float32) + (1 - share) * each[order].astype(np.float32) for each in arrays]
         return tuple(arrays)
 
     def start(self, epoch: int) -> None:
         """Take up an epoch's order and views. Keras's own `on_epoch_end` can't tell: it comes once before the first."""
-        self._epoch = epoch
+        self.epoch = epoch
         self._order = epoch_order(len(self.labels), self.seed, epoch)
 
 
@@ -116,10 +120,10 @@ def for_keras(batches: Batches) -> Any:
     """Give batches to Keras's `fit` and `predict` in the form that costs least; they follow `batches.start` as before.
 
     TensorFlow gets a dataset that tunes nothing: Keras makes one of anything else, and half a second goes by whenever
-    its tuning thread is stopped, which is twice an epoch.
+    its tuning thread is stopped, which is twice an epoch. A GPU gets batches that were made while it worked.
     """
     if keras.backend.backend() != "tensorflow":
-        return batches
+        return _MadeAhead(batches) if on_gpu() else batches
     import tensorflow as tf
 
     examples = batches[0]
@@ -133,4 +137,31 @@ def for_keras(batches: Batches) -> Any:
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    return tf.data.Dataset.range(len(batches)).map(batch).prefetch(1).with_options(options)
+    at_a_time = thread_count() if on_gpu() else None
+    return tf.data.Dataset.range(len(batches)).map(batch, at_a_time).prefetch(1).with_options(options)
+
+
+class _MadeAhead(keras.utils.PyDataset):
+    """Batches that threads make before they are asked for, one after the other.
+
+    Keras's own threads wait a tenth of a second at the end of each epoch.
+    """
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self._batches, self._threads = batches, thread_count()
+        self._pool = ThreadPoolExecutor(self._threads)
+        self._made: dict[tuple[int, int], Future[tuple[np.ndarray, ...]]] = {}
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return len(self._batches)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, ...]:
+        """Give one batch of this epoch, and have those made that follow."""
+        epoch, ahead = self._batches.epoch, range(batch, min(batch + self._threads + 1, len(self)))
+        self._made = {
+            (epoch, each): self._made.get((epoch, each)) or self._pool.submit(self._batches.__getitem__, each)
+            for each in ahead
+        }
+        return self._made[epoch, batch].result()

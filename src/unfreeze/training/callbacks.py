@@ -172,6 +172,8 @@ class HistoryFile(keras.callbacks.Callback):
 class EpochProgress(keras.callbacks.Callback):
     """Tells the person at the screen how training goes: a bar of batches, a line an epoch."""
 
+    async_safe = True  # a GPU need not wait for it
+
     def __init__(self, title: str, epochs: int, batches: int):
         super().__init__()
         self._title, self._epochs, self._batches = title, epochs, batches

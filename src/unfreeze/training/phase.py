@@ -1,6 +1,7 @@
 """One phase of training: freeze, compile, fit."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -9,11 +10,13 @@ import keras
 import numpy as np
 
 from unfreeze.config import Phase
+from unfreeze.gpu import has_bfloat16
 from unfreeze.models.classifier import backbone_of
 from unfreeze.models.unfreezing import freeze
 from unfreeze.training.batches import Batches, for_keras
 from unfreeze.training.callbacks import EpochStart
 from unfreeze.training.custom import Custom
+from unfreeze.training.mixed_precision import in_bfloat16
 from unfreeze.training.regimen import averaging, follow
 
 HEAD_STEPS = 8
@@ -35,6 +38,7 @@ def train_phase(
     custom: Custom | None = None,
     state: keras.callbacks.Callback | None = None,
     phase: Phase | None = None,
+    mixed: bool = False,
 ) -> None:
     """Train the head and the unfrozen layers of a classifier.
 
@@ -53,6 +57,7 @@ def train_phase(
         custom: the caller's own optimizer, loss and further callbacks, if any.
         state: a callback that is called after all others, if any.
         phase: whose regimen to follow, if any; the labels are in its form already.
+        mixed: whether a GPU that is faster so may compute in bfloat16; weights stay float32.
     """
     custom = custom or Custom()
     freeze(backbone_of(classifier), unfrozen)
@@ -64,15 +69,16 @@ def train_phase(
         averages = averaging() if phase.ema else []
     _make_ready(trained, learning_rate, custom, set_up)
     last = [state] if state else []
-    trained.fit(
-        for_keras(batches),
-        validation_data=for_keras(validation) if validation else None,
-        initial_epoch=epochs.start,
-        epochs=epochs.stop,
-        callbacks=[*averages[:1], EpochStart(batches), *callbacks, *custom.callbacks, *averages[1:], *last],
-        shuffle=False,
-        verbose=0,  # pyright: ignore[reportArgumentType]
-    )
+    with in_bfloat16(backbone_of(classifier)) if mixed and has_bfloat16() else nullcontext():
+        trained.fit(
+            for_keras(batches),
+            validation_data=for_keras(validation) if validation else None,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            callbacks=[*averages[:1], EpochStart(batches), *callbacks, *custom.callbacks, *averages[1:], *last],
+            shuffle=False,
+            verbose=0,  # pyright: ignore[reportArgumentType]
+        )
 
 
 def _make_ready(trained: keras.Model, learning_rate: float, custom: Custom, set_up: Callable[..., None] | None) -> None:
