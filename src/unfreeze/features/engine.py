@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import keras
@@ -52,6 +53,9 @@ KERAS_BATCH = 32
 
 GPU_BATCH = 256
 """Rows a call on a GPU, enough to fill an H100; half as many, and so on, where the memory ends before."""
+
+_ONE_AT_A_TIME = Lock()
+"""A call of a network on a GPU fills it, and takes gigabytes there: Keras holds all layers' outputs to its end."""
 
 ONLY_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint", "seed")
 """Endings of settings of a layer that change nothing of what it computes in inference."""
@@ -150,7 +154,9 @@ class Engine:
         """Run one batch on the GPU, filled up likewise."""
         assert self._copy
         assert self.choice
-        return _rows(self._copy(self._inputs(np.resize(rows, (self.choice.batch, *rows.shape[1:])))))[: len(rows)]
+        batch = self._inputs(np.resize(rows, (self.choice.batch, *rows.shape[1:])))
+        with _ONE_AT_A_TIME:
+            return _rows(self._copy(batch))[: len(rows)]
 
     def _inputs(self, rows: np.ndarray) -> Any:
         return rows if len(self.model.inputs) == 1 else unpack(rows, self.model)
