@@ -4,10 +4,10 @@
 
 Two kinds of work. Fine-tuning all layers of EfficientNetB0 and ResNet50 on synthetic photos of 224 x 224: photos a
 second in the epochs after the first, where everything is compiled. The five models of `food_vision` on EfficientNetB0:
-seconds of the whole process. The networks have random weights, on which speed doesn't depend. Each side is a process of
-its own. Plain Keras computes in float32, as it comes; the PyTorch loop uses torchvision's networks, channels_last, autocast to
-bfloat16 and torch.compile. Every side finds its photos decoded or decodes them in the time that is counted, and no
-normalization's statistics are trained. Written to a JSON file as it goes on: photos a second, seconds, the GPU's utilisation.
+seconds of the whole process. The networks have random weights, on which speed doesn't depend. Each side is a process
+of its own. Plain Keras computes in float32, as it comes; the PyTorch loop uses torchvision's networks, channels_last,
+autocast to bfloat16 and torch.compile. Plain Keras and PyTorch find all photos decoded in memory, and no statistics of
+normalization are trained. Written to a JSON file as it goes on: photos a second, seconds, the GPU's utilisation.
 """
 
 import argparse
@@ -56,7 +56,8 @@ def main() -> None:
                 for backend in options.backends if side != "pytorch" else ["torch"]:
                     if side == "pytorch" and work == FIVE:
                         continue
-                    run = {"work": work, "side": side, "backend": backend, **measure(side, work, backend, folder, options.limit)}
+                    found = measure(side, work, backend, folder, options.limit)
+                    run = {"work": work, "side": side, "backend": backend, **found}
                     runs.append(run)
                     print(json.dumps(run), flush=True)
                     date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -96,12 +97,14 @@ class Watch:
         self._started: float | None = None
 
     def begin(self) -> None:
+        """An epoch begins."""
         if len(self.seconds) == 1 and gpu("name"):
             command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
             self._nvidia_smi = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._started = time.perf_counter()
 
     def end(self) -> None:
+        """Its training has ended; said once more, nothing happens."""
         if self._started is not None:
             self.seconds.append(time.perf_counter() - self._started)
         self._started = None
@@ -149,7 +152,8 @@ def with_unfreeze(work: str, folder: Path) -> dict[str, Any]:
         settings = [f"backbone={backbone}", "seeds=[0]"]
         results = unfreeze.run("food_vision", folder / "photos", out, overrides=settings, only=only)
         parts = [experiment.seconds for experiment in results.experiments]
-        return {part: round(sum(getattr(each, part) for each in parts), 1) for part in ("features", "train", "evaluate")}
+        names = ("features", "train", "evaluate")
+        return {name: round(sum(getattr(each, name) for each in parts), 1) for name in names}
     recipe = {
         "name": work,
         "data": {"image_size": SIZE, "batch_size": BATCH},
@@ -173,7 +177,7 @@ def with_keras(work: str, folder: Path) -> dict[str, Any]:
 
 
 def five_with_keras(folder: Path) -> dict[str, Any]:
-    """The five models as a notebook trains them: photos in memory, augmentation in the model, each epoch through it all."""
+    """The five models as a notebook trains them: augmentation in the model, every epoch through all layers."""
     pixels, labels = decoded(folder)
     held_out = len(pixels) // 4
     test, train = (pixels[:held_out], labels[:held_out]), (pixels[held_out:], labels[held_out:])

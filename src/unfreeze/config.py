@@ -125,8 +125,8 @@ class Settings(Regimen, ModelExtras):
         view_seed: draws the augmented views, which all seeds and experiments share.
         engine: `cached` runs frozen layers once a photo and view; `reference` trains the whole model with plain
             Keras `fit`.
-        precision: of what frozen layers make of training photos, on disk; with `float16` a GPU may also compute them, and
-            train, in bfloat16.
+        precision: of what frozen layers make of training photos, on disk; with `float16` a GPU may also compute them,
+            and train, in bfloat16.
     """
 
     backbone: str = DEFAULT_BACKBONE

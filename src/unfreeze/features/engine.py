@@ -165,7 +165,8 @@ class Engine:
         """Compile a copy of the model and choose how it runs, if that isn't known; gives the reason if it can't be."""
         try:
             if self.choice:
-                self._copy = compiled_copy(self.model, _policy(self.choice.engine == _gpu_engine(True, self.choice.batch)))
+                was_in_bfloat16 = self.choice.engine == _gpu_engine(True, self.choice.batch)
+                self._copy = compiled_copy(self.model, _policy(was_in_bfloat16))
                 return None
             in_bfloat16 = self.in_bfloat16
             self._copy = compiled_copy(self.model, _policy(in_bfloat16))
