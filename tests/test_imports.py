@@ -10,7 +10,19 @@ import pytest
 import unfreeze
 
 LAYERS = ("cli", "series", "inference", "report", "evaluation", "training", "features", "models", "data")
-GROUND = ("backend", "config", "errors", "extras", "files", "limits", "onnx_session", "progress", "seals", "text")
+GROUND = (
+    "backend",
+    "config",
+    "errors",
+    "extras",
+    "files",
+    "limits",
+    "onnx_session",
+    "progress",
+    "remote_progress",
+    "seals",
+    "text",
+)
 WITHOUT_KERAS = ("report", "evaluation", "data", "cli")
 PACKAGE = Path(unfreeze.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))

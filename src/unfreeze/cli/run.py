@@ -30,7 +30,15 @@ def run(
     overrides: SetOption = None,
     force: ForceOption = False,
     allow_bad: AllowBadOption = False,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="ADDRESS",
+            help="Run on Ray: `ray` for this machine's processors, HOST:PORT or ray://HOST:PORT for a cluster.",
+        ),
+    ] = None,
 ) -> None:
     """Run a recipe, or what is left of it."""
-    results = unfreeze.run(recipe, data, out, seeds, only or (), overrides or (), force, allow_bad)
+    results = unfreeze.run(recipe, data, out, seeds, only or (), overrides or (), force, allow_bad, on=on)
     show_results(results)

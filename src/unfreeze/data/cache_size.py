@@ -6,11 +6,12 @@
     <cache>/sources/HASH/       photos that were unpacked or downloaded (`source_cache.py`)
 
 Shards that were not used for longest go first, and never one that this process uses. Other processes' shards are
-protected by having been used later, not surely: a run that loses rows which it has not read yet stops with an error
-that says so, and computes them again when it is called again.
+protected by having been used later, not surely (but surely in processes of one call, see `keep_newer`): a run that
+loses rows which it has not read yet stops with an error that says so, and computes them again when it is called again.
 """
 
 import functools
+import math
 import re
 import shutil
 import time
@@ -35,6 +36,8 @@ STORE_FILE = re.compile(r"(\.([0-9a-f]{8}-)?)?[0-9a-f]{32}\.(npy|json)")
 """Names of a store's files, with a dot in front while they are written; others are not ours to count or delete."""
 
 ENGINE_FOLDER = re.compile(r"[0-9a-f]{32}")
+
+_kept_since = math.inf
 
 LEFTOVER_SECONDS = 24 * 3600.0
 """Half of a shard that did not change for so long was left by a process that was killed."""
@@ -151,6 +154,16 @@ def clear_cache(cache: Path) -> int:
     return before - _total_bytes(cache)
 
 
+def keep_newer(file: Path) -> None:
+    """Keep this process from deleting shards that anybody used since a file was made.
+
+    Args:
+        file: in the cache, so that one clock tells the times of all.
+    """
+    global _kept_since
+    _kept_since = _changed(file)
+
+
 def make_room(cache: Path, needed: int) -> None:
     """Delete shards until `needed` more bytes fit into the caches' limit, those first that were not used for longest.
 
@@ -164,6 +177,8 @@ def make_room(cache: Path, needed: int) -> None:
     excess = _total_bytes(cache) + needed - limit
     idle_first = sorted(_shards(cache), key=lambda shard: _changed(index_of(shard))) if excess > 0 else []
     for shard in idle_first:
+        if _changed(index_of(shard)) >= _kept_since:
+            break
         size = _size(shard) + _size(index_of(shard))
         if delete(shard):
             excess -= size

@@ -142,6 +142,22 @@ def scan(
     return Catalog(source.name, source.root, classes, _comparable(photos), tuple(bad), source.notice, given)
 
 
+def joined(parts: Sequence[Catalog]) -> Catalog:
+    """Put the catalogs of a source's parts together: what `scan` gives of the whole source.
+
+    Args:
+        parts: in the order of the source's files; at least one.
+    """
+    photos = [photo for part in parts for photo in part.photos]
+    return replace(
+        parts[0],
+        classes=tuple(sorted({name for part in parts for name in part.classes})),
+        photos=_comparable(photos),
+        bad=tuple(sorted((file for part in parts for file in part.bad), key=lambda file: file.path)),
+        given=frozenset().union(*(part.given for part in parts)),
+    )
+
+
 def _comparable(photos: Sequence[Photo]) -> tuple[Photo, ...]:
     """Hash all pixels of photos that were decoded at a smaller scale, where others of their size were not.
 

@@ -94,6 +94,12 @@ class Activations:
         rate = self._stages[0].choice.rows_per_second if self._stages[0].choice else 0.0
         return Forecast(from_pixels, from_disk, added, rate)
 
+    def is_independent_of_threads(self) -> bool:
+        """Make the engines ready, and say whether their bits are the same with any number of threads."""
+        if len(self):
+            self._prepare()
+        return all(engine.is_independent_of_threads for engine in self._stages)
+
     def compute(self) -> "Activations":
         """Compute what is not on disk yet; afterwards rows can be taken.
 

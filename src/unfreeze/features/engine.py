@@ -105,6 +105,11 @@ class Engine:
         """Whether it runs a copy of the model, so that training the model's layers from now on changes nothing."""
         return self._session is not None or self._copy is not None
 
+    @property
+    def is_independent_of_threads(self) -> bool:
+        """Whether its bits are the same with any number of threads; Keras on a processor promises nothing."""
+        return self.is_exported or _on_gpu()
+
     def prepare(self, sample: np.ndarray) -> None:
         """Open the engine, compare it with Keras and, the first time on this machine, choose how it runs.
 

@@ -1,6 +1,6 @@
 """The photos of a series: read, checked and split once, then handed to every experiment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -36,6 +36,10 @@ class SeriesPhotos:
     def dealt(self, split_seed: int) -> "SeriesPhotos":
         """Give the same photos on another split."""
         return replace(self, splits=split(self.catalog, self.validation, split_seed))
+
+    def reopened(self) -> "SeriesPhotos":
+        """Give the same photos with their stores still to be opened."""
+        return replace(self, _stores={})
 
     def labels(self, photos: Sequence[Photo]) -> np.ndarray:
         """Give the photos' class numbers, int32 [photos]."""
@@ -75,12 +79,22 @@ class SeriesPhotos:
         return store
 
 
-def open_photos(settings: DataSettings, experiments: Sequence[AnyExperiment]) -> SeriesPhotos:
+def read_photos(source: Source, image_size: int, resize: str) -> Catalog:
+    """Read all files of a source, and put their pixels into the store of this size."""
+    return scan(source, pixel_store(cache_folder(), image_size, resize), image_size, resize)
+
+
+def open_photos(
+    settings: DataSettings,
+    experiments: Sequence[AnyExperiment],
+    read: Callable[[Source, int, str], Catalog] = read_photos,
+) -> SeriesPhotos:
     """Read and split a data set.
 
     Args:
         settings: source and validation share; the split is that of the split seed 0.
         experiments: the first of them that is trained says how large the photos are wanted.
+        read: does what `read_photos` does, here or elsewhere.
 
     Raises:
         DataError: there is no such data set, or no photo in it.
@@ -89,10 +103,8 @@ def open_photos(settings: DataSettings, experiments: Sequence[AnyExperiment]) ->
     if source.notice:
         progress.say(source.notice)
     first = next((experiment for experiment in experiments if isinstance(experiment, Experiment)), experiments[0])
-    store = pixel_store(cache_folder(), first.image_size, first.resize)
-    catalog = scan(source, store, first.image_size, first.resize)
-    splits = split(catalog, settings.validation)
-    return SeriesPhotos(source, catalog, splits, settings.validation, {(first.image_size, first.resize): store})
+    catalog = read(source, first.image_size, first.resize)
+    return SeriesPhotos(source, catalog, split(catalog, settings.validation), settings.validation)
 
 
 def describe(photos: SeriesPhotos) -> dict[str, Any]:

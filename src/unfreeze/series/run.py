@@ -1,15 +1,14 @@
 """A whole series: from a recipe and a folder of photos to trained models and their comparison."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from unfreeze.config import AnyExperiment, AsIs, Experiment, Recipe
+from unfreeze.config import AnyExperiment, Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
-from unfreeze.data.cache_size import ensure_room
 from unfreeze.data.catalog import write_bad_files
 from unfreeze.data.checkup import ensure_usable
-from unfreeze.data.test_reads import FINAL, SPLIT, VALIDATION, record_test_read
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.progress import say
@@ -18,18 +17,16 @@ from unfreeze.report.pictures import save_pictures
 from unfreeze.report.results import Results, load_results
 from unfreeze.report.side_by_side import side_by_side
 from unfreeze.seals import REMEDY, damage
-from unfreeze.series.as_is import fit_class_maps, write_as_is
-from unfreeze.series.division import Division
-from unfreeze.series.experiment import train_experiment
+from unfreeze.series.as_is import fit_class_maps
 from unfreeze.series.folders import RunFolder, SeriesFolder, read_yaml
-from unfreeze.series.lineage import ensure_same, find_parent, settings
+from unfreeze.series.lineage import ensure_same, settings
 from unfreeze.series.lock import held
-from unfreeze.series.photo_checks import check_photos
+from unfreeze.series.on_ray import ray_cluster
 from unfreeze.series.photos import SeriesPhotos, describe, open_photos
-from unfreeze.series.plan import check_layers, run_bytes
+from unfreeze.series.plan import check_layers
 from unfreeze.series.recipe import complete_recipe, parent_name, resolve, write_recipe
-from unfreeze.series.results import trained_runs, write_results
-from unfreeze.series.test_set import evaluate_on_test
+from unfreeze.series.results import trained_runs
+from unfreeze.series.tasks import Here, Runner, Series, tasks
 from unfreeze.training.custom import Custom
 
 
@@ -46,6 +43,7 @@ def run(
     optimizer: Any = None,
     loss: Any = None,
     head: Callable[[Any], Any] | None = None,
+    on: str | None = None,
 ) -> Results:
     """Run what isn't there yet of a series; called again, it goes on where it stopped.
 
@@ -63,6 +61,8 @@ def run(
             learning rate, or a function from learning rate to optimizer.
         loss: your own in place of sparse categorical crossentropy; without `sparse` in its name it gets one-hot rows.
         head: a function from features [batch, channels] to probabilities [batch, classes], in place of one dense layer.
+        on: `ray` shares the work out to processes of this machine, HOST:PORT or ray://HOST:PORT to a Ray cluster, whose
+            machines all see `out`, the caches and the photos under the same paths.
 
     Returns:
         The results of everything that stands in `out`.
@@ -77,78 +77,50 @@ def run(
     check_layers(chosen)
     ensure_solvable(chosen, custom)
     folder = SeriesFolder(Path(out) if out else Path("runs", recipe.name))
+    if on:
+        ensure_portable(custom)
+    with ray_cluster(on) if on else nullcontext(Here()) as runner:
+        photos = open_photos(recipe.data, chosen, runner.read)
+        series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
+        experiments = with_parents(series, only)
+        splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
+        with held(folder.path):
+            if force:
+                if not only and not any(each.splits.are_in(folder.splits(each.splits.split_seed)) for each in splits):
+                    folder.test_reads.unlink(missing_ok=True)  # of other photos
+                folder.discard([experiment.name for experiment in experiments] if only else None)
+            runs = [
+                folder.run(each.name, seed, split)
+                for split in recipe.split_seeds
+                for each in experiments
+                for seed in each.seeds
+            ]
+            discard_damaged(folder, runs)
+            claim(folder, recipe, experiments, splits, custom)
+            ensure_usable(photos.catalog, splits[0].splits, allow_bad)
+            ensure_validated(experiments, splits[0])
+            return _run(
+                Series(
+                    name=recipe.name,
+                    experiments={experiment.name: experiment for experiment in experiments},
+                    trained=[experiment for experiment in series if isinstance(experiment, Experiment)],
+                    left_out=left_out,
+                    splits=dict(zip(recipe.split_seeds, splits, strict=True)),
+                    folder=folder,
+                    frozen=FrozenLayers(cache_folder()),
+                    custom=custom,
+                ),
+                runner,
+            )
 
-    photos = open_photos(recipe.data, chosen)
-    series, left_out = fit_class_maps(series, photos.classes, own_photos=data is None)
-    experiments = with_parents(series, only)
-    splits = [photos.dealt(split_seed) for split_seed in recipe.split_seeds]
-    with held(folder.path):
-        if force:
-            if not only and not any(each.splits.are_in(folder.splits(each.splits.split_seed)) for each in splits):
-                folder.test_reads.unlink(missing_ok=True)  # of other photos
-            folder.discard([experiment.name for experiment in experiments] if only else None)
-        runs = [
-            folder.run(each.name, seed, split)
-            for split in recipe.split_seeds
-            for each in experiments
-            for seed in each.seeds
-        ]
-        discard_damaged(folder, runs)
-        claim(folder, recipe, experiments, splits, custom)
-        ensure_usable(photos.catalog, splits[0].splits, allow_bad)
-        ensure_validated(experiments, splits[0])
-        return _run(recipe, series, experiments, left_out, splits, folder, custom)
 
-
-def _run(
-    recipe: Recipe,
-    series: Sequence[AnyExperiment],
-    experiments: Sequence[AnyExperiment],
-    left_out: dict[str, str],
-    splits: Sequence[SeriesPhotos],
-    folder: SeriesFolder,
-    custom: Custom,
-) -> Results:
-    """Train what is not trained yet of `experiments`, test it, and put the results of everything in OUT together."""
-    frozen, changed = FrozenLayers(cache_folder()), set[str]()
-    trained = [experiment for experiment in series if isinstance(experiment, Experiment)]
-    for photos in splits:
-        for experiment in experiments:
-            if experiment.name in left_out:
-                say(f"{experiment.name}: {left_out[experiment.name]}")
-                continue
-            for seed in experiment.seeds:
-                target = folder.run(experiment.name, seed, photos.splits.split_seed)
-                if target.is_trained:
-                    say(f"{experiment.name}, {target.title}: already trained")
-                    continue
-                ensure_room(folder.path, run_bytes(experiment), f"{experiment.name}, {target.title},")
-                if isinstance(experiment, AsIs):
-                    write_as_is(experiment, photos, target)
-                    continue
-                division = Division(experiment, trained, frozen)
-                siblings = {other.name: folder.run(other.name, seed, target.split_seed) for other in experiments}
-                parent = find_parent(experiment.start_from, siblings) if experiment.start_from else None
-                name = target.path.relative_to(folder.path).as_posix()
-                if photos.validation == "test":
-                    record_test_read(folder.test_reads, VALIDATION, [name], len(photos.splits.test))
-                train_experiment(experiment, seed, parent, photos, division, target, folder.events(target), custom)
-                changed.add(name)
-
-    runs = trained_runs(folder)
-    if not runs:
-        raise RunError(f"There is nothing to show: {' '.join(f'{name} is {why}.' for name, why in left_out.items())}")
-    for photos in splits:
-        split_seed = photos.splits.split_seed
-        of_split = [run for run in runs if run.split_seed == split_seed]
-        why = f"{FINAL}{recipe.name}{f'{SPLIT}{split_seed}' if split_seed else ''}"
-        changed.update(evaluate_on_test(of_split, photos, trained, frozen, folder, why))
-    write_results(folder, describe(splits[0]), left_out)
-    if trained:
-        check_photos(folder, splits[0], trained, frozen)
-    save_pictures(folder.path, changed)
-    results = load_results(folder.path)
-    write_report(side_by_side(results), {item.path: item.file for item in splits[0].source.items})
+def _run(series: Series, runner: Runner) -> Results:
+    """Train what is not trained yet, test it, and put the results of everything in OUT together."""
+    out, photos = series.folder, next(iter(series.splits.values()))
+    changed = runner.run(tasks(series, runner.parts), series)
+    save_pictures(out.path, changed)
+    results = load_results(out.path)
+    write_report(side_by_side(results), {item.path: item.file for item in photos.source.items})
     return results
 
 
@@ -197,6 +169,16 @@ def ensure_solvable(experiments: Sequence[AnyExperiment], custom: Custom) -> Non
             f"experiments.{named[0]}: `solver: lbfgs` fits unfreeze's own head by the cross-entropy, not a head or "
             "loss of yours. Take `solver: adam`."
         )
+
+
+def ensure_portable(custom: Custom) -> None:
+    """Make sure that nothing of the caller's own has to be taken to other processes.
+
+    Raises:
+        RecipeError: something would have to.
+    """
+    if own := ", ".join(custom.described()):
+        raise RecipeError(f"on: what is trained elsewhere can't have {own} of your own. Leave that out, or `on`.")
 
 
 def ensure_validated(experiments: Sequence[AnyExperiment], photos: SeriesPhotos) -> None:
