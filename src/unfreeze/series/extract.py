@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from unfreeze.config import AnyExperiment, Experiment
+from unfreeze.config import AnyExperiment
 from unfreeze.data.catalog import Photo
 from unfreeze.features.activations import CHUNK, Activations
 from unfreeze.models.backbones import pretrained_backbone
-from unfreeze.models.classifier import backbone_of, reused_classifier
+from unfreeze.models.classifier import reused_classifier
 from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.series.division import Division
 from unfreeze.series.photos import SeriesPhotos

@@ -166,7 +166,7 @@ class Cluster:
             "UNFREEZE_CACHE": str(self._in_cache.parent),
             "KERAS_BACKEND": keras.backend.backend(),
             # Ours has long read these; the processes that begin now read them before their first task
-            **{name: threads for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")},
+            **dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), threads),
             **{name: os.environ[name] for name in ("TF_ENABLE_ONEDNN_OPTS",) if name in os.environ},
         }
         remote = self._ray.remote(
