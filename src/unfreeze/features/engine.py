@@ -108,7 +108,7 @@ class Engine:
     @property
     def is_independent_of_threads(self) -> bool:
         """Whether its bits are the same with any number of threads; Keras on a processor promises nothing."""
-        return self.is_exported or _on_gpu()
+        return self.is_exported or on_gpu()
 
     def prepare(self, sample: np.ndarray) -> None:
         """Open the engine, compare it with Keras and, the first time on this machine, choose how it runs.

@@ -1,0 +1,71 @@
+"""`--on`: a series on Ray gives what it gives here, even when a node dies in the middle."""
+
+import importlib.util
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import unfreeze
+from unfreeze.errors import RunError
+
+RECIPE = {
+    "name": "spread",
+    "data": {"image_size": 64, "batch_size": 8},
+    "epochs": 2,
+    "augment": {"flip": "horizontal", "views": 2},
+    "experiments": {"frozen": {}, "tuned": {"from": "frozen", "unfreeze": 10}},
+}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "spread.yaml").write_text(yaml.safe_dump(RECIPE))
+    return tmp_path / "spread.yaml"
+
+
+def test_without_ray_it_is_said_what_to_install(recipe, solar_cells, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else found(name))
+    with pytest.raises(RunError, match=r"needs Ray, which is not installed: pip install 'unfreeze\[ray\]'"):
+        unfreeze.run(recipe, data=solar_cells, out=tmp_path / "out", on="ray")
+
+
+def test_an_address_where_nobody_answers(recipe, solar_cells, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(RunError, match=f"--on 127.0.0.1:{port}"):
+        unfreeze.run(recipe, data=solar_cells, out=tmp_path / "out", on=f"127.0.0.1:{port}")
+
+
+@pytest.mark.slow
+def test_three_nodes_of_which_one_dies(recipe, solar_cells, tmp_path, monkeypatch):
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    unfreeze.run(recipe, data=solar_cells, out=tmp_path / "here")
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path / "cache"))
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    out = tmp_path / "there"
+    try:
+        nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+
+        def kill() -> None:
+            while not (out / "experiments" / "frozen" / "seed-0" / "config.yaml").exists():
+                time.sleep(0.1)
+            cluster.remove_node(nodes[0], allow_graceful=False)
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        unfreeze.run(recipe, data=solar_cells, out=out, on=cluster.address)
+        killer.join(timeout=10)
+        assert not killer.is_alive()
+    finally:
+        cluster.shutdown()
+    for run in ("frozen/seed-0", "tuned/seed-0"):
+        for file in ("predictions.csv", "history.csv", "config.yaml"):
+            here, there = (each / "experiments" / run / file for each in (tmp_path / "here", out))
+            assert here.read_bytes() == there.read_bytes()
+    assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
