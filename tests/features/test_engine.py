@@ -15,7 +15,7 @@ import pytest
 from tests.networks import assert_close
 
 from unfreeze.features import engine as engine_module
-from unfreeze.features.engine import KERAS_BATCH, Choice, Engine, model_sha256, row_shape, unpack
+from unfreeze.features.engine import GPU_BATCH, KERAS_BATCH, Choice, Engine, model_sha256, row_shape, unpack
 from unfreeze.models.classifier import feature_extractor
 
 ROWS = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype(np.uint8)
@@ -153,16 +153,12 @@ def exporter_of(model: keras.Model) -> Callable[[keras.Model, Path], None]:
         (rubbish, "InvalidProtobuf"),
         (small_network(seed=1), "its output differs from Keras's by "),
         (small_network(narrower=True), "ValueError: "),
-        (None, "there is a GPU"),
     ],
-    ids=["no exporter", "does not load", "other weights", "other shape", "GPU"],
+    ids=["no exporter", "does not load", "other weights", "other shape"],
 )
 def test_keras_takes_over_and_that_is_said_once(exporter, reason, tmp_path, news, monkeypatch):
-    if exporter is None:
-        monkeypatch.setattr(engine_module, "on_gpu", lambda: True)
-    else:
-        replacement = exporter_of(exporter) if isinstance(exporter, keras.Model) else exporter
-        monkeypatch.setattr(engine_module, "export_onnx", replacement)
+    replacement = exporter_of(exporter) if isinstance(exporter, keras.Model) else exporter
+    monkeypatch.setattr(engine_module, "export_onnx", replacement)
     model = small_network()
     engine = prepared(model, tmp_path)
     assert len(news) == 1
@@ -265,11 +261,13 @@ def test_several_tensors_lie_end_to_end(gpu, tmp_path, news, quick, monkeypatch)
     for piece, tensor in zip(pieces, before(ROWS, training=False), strict=True):
         assert_close(piece, keras.ops.convert_to_numpy(tensor))
     second = prepared(after, tmp_path, rows)
-    assert first.is_exported == second.is_exported == (not gpu)
+    assert first.is_exported
+    assert second.is_exported
+    assert (first.choice.batch == GPU_BATCH) == gpu
     assert row_shape(after) == (10, 10, 3)
     assert_close(second.run(rows), in_keras(whole, ROWS))
     np.testing.assert_array_equal(second.run(rows[2:3]), second.run(rows)[2:3])
-    assert len(news) == 2 * gpu
+    assert news == []
 
 
 def reloaded(model: keras.Model, tmp_path: Path) -> keras.Model:

@@ -22,7 +22,9 @@ def compiled_copy(model: keras.Model, policy: str) -> Callable[[Any], Any]:
     ends = {id(tensor) for tensor in model.outputs}
     last = {id(call.layer) for call in calls(model) if any(id(tensor) in ends for tensor in call.outputs)}
 
-    def copied(layer: keras.Layer) -> keras.Layer:
+    def copied(layer: Any) -> Any:
+        if not isinstance(layer, keras.Layer):
+            return layer  # an operation such as `+`, which holds nothing
         config = layer.get_config()
         if layer.dtype_policy.name == "float32" and id(layer) not in last:
             config["dtype"] = policy
