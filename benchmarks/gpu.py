@@ -61,7 +61,7 @@ def main() -> None:
                     runs.append(run)
                     print(json.dumps(run), flush=True)
                     date = datetime.now(UTC).isoformat(timespec="seconds")
-                    options.out.write_text(json.dumps({"date": date, "gpu": gpu("name"), "runs": runs}, indent=1))
+                    options.out.write_text(json.dumps({"date": date, "gpu": gpu_name(), "runs": runs}, indent=1))
 
 
 def measure(side: str, work: str, backend: str, folder: Path, limit: int) -> dict[str, Any]:
@@ -79,11 +79,15 @@ def measure(side: str, work: str, backend: str, folder: Path, limit: int) -> dic
     return {"wall": wall, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def gpu(what: str) -> str:
-    """Ask nvidia-smi."""
-    command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+def asked(what: str) -> list[str]:
+    """Give the command that asks nvidia-smi."""
+    return ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+
+
+def gpu_name() -> str:
+    """Name the GPU; nothing where there is none of NVIDIA's."""
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(asked("name"), capture_output=True, text=True).stdout.strip()
     except OSError:
         return ""
 
@@ -98,8 +102,8 @@ class Watch:
 
     def begin(self) -> None:
         """An epoch begins."""
-        if len(self.seconds) == 1 and gpu("name"):
-            command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
+        if len(self.seconds) == 1 and gpu_name():
+            command = [*asked("utilization.gpu"), "-lms", "100"]
             self._nvidia_smi = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._started = time.perf_counter()
 

@@ -8,13 +8,13 @@ import keras
 from unfreeze.features.graph import calls
 
 
-def compiled_copy(model: keras.Model, policy: str) -> Callable[[Any], Any]:
+def compiled_copy(model: keras.Model, in_bfloat16: bool) -> Callable[[Any], Any]:
     """Copy a network and compile the copy's inference.
 
     Args:
         model: any Functional model; its layers can be trained on, the copy keeps today's weights.
-        policy: Keras's name of what layers compute in, `float32` or `mixed_bfloat16`. Weights stay float32, and so do
-            the layers that give the outputs.
+        in_bfloat16: whether its layers compute in bfloat16. Weights stay float32, and so do the layers that give the
+            outputs.
 
     Returns:
         A function from inputs to outputs as the backend has them; several threads may call it at a time.
@@ -26,8 +26,8 @@ def compiled_copy(model: keras.Model, policy: str) -> Callable[[Any], Any]:
         if not isinstance(layer, keras.Layer):
             return layer  # an operation such as `+`, which holds nothing
         config = layer.get_config()
-        if layer.dtype_policy.name == "float32" and id(layer) not in last:
-            config["dtype"] = policy
+        if in_bfloat16 and layer.dtype_policy.name == "float32" and id(layer) not in last:
+            config["dtype"] = "mixed_bfloat16"
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(model, clone_function=copied)

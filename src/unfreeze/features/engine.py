@@ -137,9 +137,8 @@ class Engine:
         """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time. Prepare it first."""
         assert self.is_prepared
         assert self.choice
-        run, size = self._run_keras, self.choice.batch
-        if self.is_exported:
-            run = self._run_onnx if self._session else self._run_copy
+        run = self._run_onnx if self._session else self._run_copy if self._copy else self._run_keras
+        size = self.choice.batch
         return np.concatenate([run(rows[start : start + size]) for start in range(0, len(rows), size)])
 
     def _run_onnx(self, rows: np.ndarray) -> np.ndarray:
@@ -171,12 +170,12 @@ class Engine:
         try:
             if self.choice:
                 was_in_bfloat16 = self.choice.engine == _gpu_engine(True, self.choice.batch)
-                self._copy = compiled_copy(self.model, _policy(was_in_bfloat16))
+                self._copy = compiled_copy(self.model, was_in_bfloat16)
                 return None
             in_bfloat16 = self.in_bfloat16
-            self._copy = compiled_copy(self.model, _policy(in_bfloat16))
+            self._copy = compiled_copy(self.model, in_bfloat16)
             if in_bfloat16:
-                exact, inputs = compiled_copy(self.model, _policy(False)), self._inputs(sample[:COMPARED])
+                exact, inputs = compiled_copy(self.model, in_bfloat16=False), self._inputs(sample[:COMPARED])
                 if problem := _difference(_rows(self._copy(inputs)), _rows(exact(inputs)), BFLOAT16_TOLERANCE):
                     say(f"The frozen layers run in float32, not in bfloat16: {problem}")
                     self._copy, in_bfloat16 = exact, False
@@ -331,10 +330,6 @@ def _keras_here() -> str:
 
 def _gpu_engine(in_bfloat16: bool, batch: int) -> str:
     return f"{_keras_here()}-{'bfloat16' if in_bfloat16 else 'float32'}-{batch}"
-
-
-def _policy(in_bfloat16: bool) -> str:
-    return "mixed_bfloat16" if in_bfloat16 else "float32"
 
 
 def _wanted_here() -> str:

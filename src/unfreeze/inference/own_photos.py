@@ -1,6 +1,5 @@
 """Which photos a finished run was trained, validated and tested on, and the record of reading its test photos."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from unfreeze.data.test_reads import record_test_read
 from unfreeze.errors import DataError, RunError
 from unfreeze.files import file_sha256
 from unfreeze.inference.finished import finished_run
+from unfreeze.report.history import parent_run
 from unfreeze.seals import damaged
 
 SPLITS = ("train", "val", "test")
@@ -38,7 +38,6 @@ class OwnPhotos:
         rows: of `splits.csv`.
         source: the data set that the photos are from, or None.
         validated_on_test: whether the test photos chose the best epoch.
-        parent: the same of the run whose weights it started from, None for ImageNet's.
     """
 
     run: Path
@@ -46,18 +45,25 @@ class OwnPhotos:
     rows: tuple[SplitRow, ...]
     source: str | None
     validated_on_test: bool
-    parent: "OwnPhotos | None" = None
 
     def fitted(self) -> set[str] | None:
         """Give the hashes of the photos that chose the weights: those of training and validation, the parents' too.
 
-        None where they aren't known.
+        None where they aren't known: parents in other series may have been moved or damaged since.
         """
-        before = self.parent.fitted() if self.parent else set()
-        if not self.rows or before is None:
+        if not self.rows:
             return None
         splits = {"train", "val", "test"} if self.validated_on_test else {"train", "val"}
-        return before | {row.sha256 for row in self.rows if row.split in splits}
+        own, run = {row.sha256 for row in self.rows if row.split in splits}, self.run
+        while parent := parent_run(run):
+            run = parent.folder
+            if not run.is_relative_to(self.out):  # those of the same series have the same splits
+                try:
+                    before = own_photos(run).fitted()
+                except (RunError, DataError):
+                    return None
+                return None if before is None else own | before
+        return own
 
     def record_read(self, why: str, hashes: Collection[str]) -> int:
         """Record the read of test photos, which any data set may hold copies of.
@@ -97,22 +103,7 @@ def own_photos(run: str | Path) -> OwnPhotos:
         source, validation = str(data["source"]), data["validation"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         source = validation = None
-    return OwnPhotos(run, out, rows, source, validation == "test", _parent(run, out))
-
-
-def _parent(run: Path, out: Path) -> OwnPhotos | None:
-    """Read the photos of the run that a run started from, which may stand in another series' folder."""
-    try:
-        parent = json.loads((run / "lineage.json").read_text(encoding="utf-8"))["parent"]
-        if parent is None:
-            return None
-        path = Path(parent["path"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    try:
-        return own_photos(out / path)
-    except (RunError, DataError):  # moved or damaged since; in the same series it had the same splits
-        return OwnPhotos(path, path, (), None, validated_on_test=False) if path.is_absolute() else None
+    return OwnPhotos(run, out, rows, source, validation == "test")
 
 
 def _splits(run: Path, out: Path) -> tuple[Path, str | None]:

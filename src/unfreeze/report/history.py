@@ -96,7 +96,7 @@ def read_stages(run: Path) -> tuple[Stage, ...]:
         RunError: the run has no history, or one on the way is damaged.
     """
     history = read_history(run)
-    parent = _parent(run)
+    parent = parent_run(run)
     if parent and (parent.folder / "history.csv").is_file():
         earlier = read_stages(parent.folder)
         before = earlier[-1].history
@@ -107,12 +107,22 @@ def read_stages(run: Path) -> tuple[Stage, ...]:
 
 
 @dataclass(frozen=True)
-class _Parent:
+class ParentRun:
+    """The folder of the run that another started from, and whether from its last weights instead of the best."""
+
     folder: Path
     is_last: bool
 
 
-def _parent(run: Path) -> _Parent | None:
+def parent_run(run: Path) -> ParentRun | None:
+    """Find the run that a run started from, which may be gone; None for ImageNet's weights or without lineage.
+
+    Args:
+        run: a folder `OUT/experiments/NAME/seed-K`.
+
+    Raises:
+        RunError: `lineage.json` is damaged.
+    """
     file = run / "lineage.json"
     if not file.is_file():
         return None
@@ -123,7 +133,7 @@ def _parent(run: Path) -> _Parent | None:
         out, path = run.resolve().parents[2], str(parent["path"])
         if not Path(path).is_absolute():  # as that of a run in another folder is
             path = inner_path(path)
-        return _Parent(folder=out / path, is_last=parent["checkpoint"] == "last")
+        return ParentRun(folder=out / path, is_last=parent["checkpoint"] == "last")
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file} is damaged ({error!r}); run the experiment again with --force.") from None
 

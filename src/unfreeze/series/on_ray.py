@@ -28,6 +28,7 @@ from unfreeze.data.cache_size import keep_newer
 from unfreeze.data.catalog import Catalog, joined
 from unfreeze.data.items import Source
 from unfreeze.errors import RunError, UnfreezeError
+from unfreeze.gpu import on_gpu
 from unfreeze.progress import reporting_to, say, task
 from unfreeze.remote_progress import Board, Mirror, Posting
 from unfreeze.series.photos import read_photos
@@ -119,7 +120,7 @@ class Cluster:
 
     def __init__(self, ray: Any, in_cache: Path):
         self._ray, self._in_cache = ray, in_cache
-        self._gpus = int(bool(keras.distribution.list_devices("gpu")))
+        self._gpus = int(on_gpu())
         self.parts = PARTS_PER_PROCESSOR * max(1, int(ray.cluster_resources().get("CPU", 1)))
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
