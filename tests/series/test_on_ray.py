@@ -1,6 +1,7 @@
 """`--on`: a series on Ray gives what it gives here, even when a node dies in the middle."""
 
 import importlib.util
+import json
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 import unfreeze
+from unfreeze.backend import thread_count
 from unfreeze.errors import RunError
 
 RECIPE = {
@@ -44,28 +46,33 @@ def test_an_address_where_nobody_answers(recipe, solar_cells, tmp_path):
 
 @pytest.mark.slow
 def test_three_nodes_of_which_one_dies(recipe, solar_cells, tmp_path, monkeypatch):
+    """Two nodes train a seed each, so whichever dies was training."""
     cluster_utils = pytest.importorskip("ray.cluster_utils")
-    unfreeze.run(recipe, data=solar_cells, out=tmp_path / "here")
+    unfreeze.run(recipe, data=solar_cells, out=tmp_path / "here", seeds=2)
     monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path / "cache"))
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    out = tmp_path / "there"
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    out, killed_in_training = tmp_path / "there", []
+    runs = [out / "experiments" / "frozen" / f"seed-{seed}" for seed in (0, 1)]
     try:
-        nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+        nodes = [cluster.add_node(num_cpus=thread_count()) for _ in range(2)]
 
         def kill() -> None:
-            while not (out / "experiments" / "frozen" / "seed-0" / "config.yaml").exists():
-                time.sleep(0.1)
+            while not all((run / "config.yaml").exists() for run in runs):
+                time.sleep(0.05)
             cluster.remove_node(nodes[0], allow_graceful=False)
+            killed_in_training.append(any(not (run / "metrics.json").exists() for run in runs))
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        unfreeze.run(recipe, data=solar_cells, out=out, on=cluster.address)
+        unfreeze.run(recipe, data=solar_cells, out=out, seeds=2, on=cluster.address)
         killer.join(timeout=10)
-        assert not killer.is_alive()
+        assert killed_in_training == [True]
     finally:
         cluster.shutdown()
-    for run in ("frozen/seed-0", "tuned/seed-0"):
+    for run in (f"{name}/seed-{seed}" for name in ("frozen", "tuned") for seed in (0, 1)):
+        here, there = (each / "experiments" / run for each in (tmp_path / "here", out))
         for file in ("predictions.csv", "history.csv", "config.yaml"):
-            here, there = (each / "experiments" / run / file for each in (tmp_path / "here", out))
-            assert here.read_bytes() == there.read_bytes()
+            assert (here / file).read_bytes() == (there / file).read_bytes()
+        weights = [json.loads((each / "lineage.json").read_text())["weights_sha256"] for each in (here, there)]
+        assert weights[0] == weights[1]
     assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
