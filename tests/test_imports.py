@@ -9,13 +9,14 @@ import pytest
 
 import unfreeze
 
-LAYERS = ("cli", "series", "inference", "report", "evaluation", "training", "features", "models", "data")
+LAYERS = ("cli", "series", "inference", "report", "evaluation", "training", "features", "models", "ahead", "data")
 GROUND = (
     "backend",
     "config",
     "errors",
     "extras",
     "files",
+    "free_memory",
     "limits",
     "onnx_session",
     "progress",
@@ -23,7 +24,7 @@ GROUND = (
     "seals",
     "text",
 )
-WITHOUT_KERAS = ("report", "evaluation", "data", "cli")
+WITHOUT_KERAS = ("report", "evaluation", "ahead", "data", "cli")
 PACKAGE = Path(unfreeze.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,13 @@ from unfreeze.errors import BackendError
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 """Keras's name of a backend -> the module that it needs, in our order of preference."""
 
+NOT_FOR_COMMANDS = ("sklearn", "pandas", "matplotlib.pyplot")
+"""What Keras imports where it is installed, to wrap and show things that no command needs; it takes half a second."""
+
 _MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 _KEEP_BYTES = 1 << 30
 
+_is_command = False
 _threads: int | None = None
 
 
@@ -55,9 +59,15 @@ def load_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings about retracing help nobody here
     _keep_freed_memory()
-    with native_stderr_kept_back(), _no_garbage_collected():
+    with native_stderr_kept_back(), _no_garbage_collected(), _hidden(NOT_FOR_COMMANDS if _is_command else ()):
         importlib.import_module("keras")
     _speed_up_saving()
+
+
+def expect_command() -> None:
+    """Say that this process is a command's own, in which nobody else uses Keras."""
+    global _is_command
+    _is_command = True
 
 
 def set_threads(count: int) -> None:
@@ -66,6 +76,11 @@ def set_threads(count: int) -> None:
     _threads = count
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[variable] = str(count)
+
+
+def threads_are_limited() -> bool:
+    """Whether `set_threads` was called: then nothing may use more of the processor."""
+    return _threads is not None
 
 
 def thread_count() -> int:
@@ -103,6 +118,18 @@ def native_stderr_kept_back() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextmanager
+def _hidden(modules: Sequence[str]) -> Iterator[None]:
+    """Let modules that nobody has imported yet look as if they were not installed."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

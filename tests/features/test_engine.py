@@ -1,6 +1,7 @@
 """An engine gives what Keras gives, in the same bits every time, and says when it has to take another way."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from tests.networks import assert_close
 
 from unfreeze.features import engine as engine_module
+from unfreeze.features import onnx_export
 from unfreeze.features.engine import GPU_BATCH, KERAS_BATCH, Choice, Engine, model_sha256, row_shape, unpack
 from unfreeze.models.classifier import feature_extractor
 
@@ -173,6 +175,14 @@ def test_keras_takes_over_and_that_is_said_once(exporter, reason, tmp_path, news
     assert again.choice == engine.choice
     assert len(news) == 1
     np.testing.assert_array_equal(again.run(ROWS), engine.run(ROWS))
+
+
+def test_what_takes_too_much_memory_is_not_exported_until_there_is_more(tmp_path, news, monkeypatch):
+    monkeypatch.setattr(onnx_export, "available_bytes", lambda: 1000)
+    assert not prepared(small_network(), tmp_path).is_exported
+    assert re.search(r"MemoryError: exporting them takes about \d+ GB of memory, and 0 GB are available", news[0])
+    monkeypatch.undo()
+    assert prepared(small_network(), tmp_path).is_exported
 
 
 def test_in_keras_too_batches_change_no_bit(classifier, pixels, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.conftest import RECIPE, rows
 
 import unfreeze
+from unfreeze.ahead import process
 from unfreeze.data.catalog import pixel_store
 from unfreeze.errors import RecipeError, RunError
 from unfreeze.evaluation.calibration import calibrate, fit_temperature
@@ -44,6 +45,26 @@ def test_the_folder_holds_what_is_promised(series):
         assert (run / "checkpoints" / "last" / "last.weights.h5").is_file()
         assert json.loads((run / "classes.json").read_text()) == ["defective", "functional"]
         assert not list(run.rglob("*partial*"))
+
+
+def test_what_runs_ahead_changes_no_bit(series, recipe, solar_cells, cache, tmp_path, monkeypatch):
+    given: list[int] = []
+    give = process.Ahead.give
+
+    def noting(self, fillings):
+        give(self, fillings)
+        given.append(len(fillings))
+        assert self._process is not None
+
+    monkeypatch.setattr(process, "WORTHWHILE", 1)
+    monkeypatch.setattr(process.Ahead, "give", noting)
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(cache / "engines", tmp_path / "cache" / "engines")
+    unfreeze.run(recipe, data=solar_cells, out=tmp_path / "out")
+    assert given == [12]  # training and validation photos of five models, and both parts of what is checked
+    for name in NAMES:
+        for file in ("predictions.csv", "history.csv"):
+            assert (run_of(tmp_path / "out", name) / file).read_bytes() == (run_of(series, name) / file).read_bytes()
 
 
 def test_a_zip_gives_the_same_results_as_its_folder(series, recipe, solar_cells, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import keras
 import pytest
 from tests.tiny import tiny_backbone
 
+from unfreeze import free_memory
 from unfreeze.errors import RunError
 from unfreeze.models.classifier import backbone_of, build_classifier, without_augmentation
 from unfreeze.training import memory
@@ -68,10 +69,10 @@ def test_a_batch_that_cannot_fit_is_refused(trained, monkeypatch):
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch):
-    machine = memory.available_bytes()
+    machine = free_memory.available_bytes()
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "CONTAINER_LIMITS", (str(limit), str(tmp_path / "not there")))
+    monkeypatch.setattr(free_memory, "CONTAINER_LIMITS", (str(limit), str(tmp_path / "not there")))
     limit.write_text("max\n")
-    assert memory.available_bytes() == pytest.approx(machine, rel=0.2)
+    assert free_memory.available_bytes() == pytest.approx(machine, rel=0.2)
     limit.write_text("1000\n")
-    assert memory.available_bytes() < 1000
+    assert free_memory.available_bytes() < 1000

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import unfreeze
-from unfreeze.backend import set_threads
+from unfreeze.backend import expect_command, set_threads
 from unfreeze.cli.screen import screen
 from unfreeze.errors import UnfreezeError
 from unfreeze.text import error_in_a_line
@@ -172,6 +172,7 @@ def main() -> None:
     """Run the command line."""
     import unfreeze.cli.verbs  # noqa: F401 (registers them)
 
+    expect_command()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,11 @@ class Pixels:
         self.views = views if augment else 1
         self.seen: Sequence[int] = sorted({epoch % self.views for epoch in epochs or range(self.views)})
         self.name = store.folder.name
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come up in another process, which opened the store anew."""
+        self.__dict__.update(state)
+        self._places = self._store.locate(self._hashes)
 
     def __len__(self) -> int:
         """Count the photos."""

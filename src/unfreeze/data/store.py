@@ -55,6 +55,10 @@ class RowStore:
         for index in sorted(folder.glob("[!.]*.json")):
             self._read_shard(index)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process, which opens the folder anew."""
+        return RowStore, (self.folder, self.shape, self.dtype, self.make_room)
+
     @property
     def row_bytes(self) -> int:
         """Size of a row."""

@@ -130,13 +130,11 @@ def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating], t
         RunError: a probability is not a finite number, so the training that made it diverged.
     """
     _check(labels, probabilities)
-    # scikit-learn takes a second to import, and whoever only reads saved metrics doesn't need it
-    from sklearn.metrics import confusion_matrix
-
     n, class_count = probabilities.shape
     calibrated = calibrate(probabilities, temperature)
     predicted = calibrated.argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, labels=np.arange(class_count)).tolist()
+    pairs = np.bincount(labels * class_count + predicted, minlength=class_count**2)
+    confusion = pairs.reshape(class_count, class_count).tolist()
     per_class = tuple(_class_metrics(confusion, c) for c in range(class_count))
     f1_scores = [each.f1 for each in per_class if each.f1 is not None]
     correct = sum(confusion[c][c] for c in range(class_count))

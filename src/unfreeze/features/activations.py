@@ -13,18 +13,18 @@ weights, the engine, the precision and the way the pixels were made (its folder'
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from unfreeze.ahead.filling import Filling, Stage, rounded
+from unfreeze.ahead.process import paused
+from unfreeze.backend import thread_count
 from unfreeze.data.cache_size import ensure_room, open_store
 from unfreeze.data.inputs import Pixels
 from unfreeze.data.store import RowStore
-from unfreeze.data.threads import in_order
-from unfreeze.errors import UnfreezeError
 from unfreeze.features.engine import Engine, row_shape
 from unfreeze.progress import task
 
@@ -106,63 +106,42 @@ class Activations:
         Raises:
             UnfreezeError: numbers too large for float16, or no room for the rows.
         """
-        if len(self) and any(engine.choice is None for engine in self._stages):
-            self._prepare()
-        self._open()
-        if any(True for _ in self._missing()):
+        if self._lacks_rows():
             self._prepare()  # compares with Keras, and may choose another engine than last time
-            self._open()
-            self._fill()
+            with paused():
+                self._open()
+                self._fill()
         self._places = {view: self._stores[-1].locate(self._pixels.keys(view)) for view in self._pixels.seen}
         return self
 
+    def ahead(self) -> Filling | None:
+        """Give what another process can compute ahead of `compute`; None where nothing is to be, or only here."""
+        if not self._lacks_rows():
+            return None
+        self._prepare()
+        self._open()
+        files = [engine.onnx for engine in self._stages if engine.onnx]
+        return self._filling(files) if len(files) == len(self._stages) else None
+
+    def _lacks_rows(self) -> bool:
+        if len(self) and any(engine.choice is None for engine in self._stages):
+            self._prepare()
+        self._open()
+        return any(True for _ in self._filling().missing())
+
     def _fill(self) -> None:
-        chunks = list(self._missing())
-        row_bytes = sum(store.row_bytes for keep, store in zip(self._keep, self._stores, strict=True) if keep)
-        needed = row_bytes * sum(len(chunk) for _, chunk in chunks)
-        ensure_room(self._cache, needed, "What frozen layers make of photos")
-        workers = min(engine.choice.workers for engine in self._stages if engine.choice)
-        with ExitStack() as writing:
-            writers = [writing.enter_context(store.writer()) for store in self._stores]
-            advance = writing.enter_context(task("Running frozen layers", sum(len(chunk) for _, chunk in chunks)))
-            for (view, chunk), results in zip(chunks, in_order(self._run_chunk, chunks, workers), strict=True):
-                for keep, writer, rows in zip(self._keep, writers, results, strict=True):
-                    if keep and rows is not None:
-                        for key, row in zip(self._pixels.keys(view, chunk), rows, strict=True):
-                            writer.add(key, row)
-                advance(len(chunk))
+        filling = self._filling()
+        chunks = list(filling.missing())
+        ensure_room(self._cache, filling.bytes(chunks), "What frozen layers make of photos")
+        with task("Running frozen layers", sum(len(photos) for _, photos in chunks)) as advance:
+            for done in filling.fill(chunks):
+                advance(done)
 
-    def _run_chunk(self, chunk: tuple[int, np.ndarray]) -> list[np.ndarray | None]:
-        """Take photos through the stages, beginning behind the last one whose rows are on disk."""
-        view, indices = chunk
-        keys = self._pixels.keys(view, indices)
-        results: list[np.ndarray | None] = [None] * len(self._stages)
-        done = [depth for depth, store in enumerate(self._stores) if not store.missing(keys)]
-        first = done[-1] + 1 if done else 0
-        rows = self._stores[first - 1].read(keys) if first else self._pixels.take(indices, view)
-        for depth in range(first, len(self._stages)):
-            rows = results[depth] = self._rounded(self._stages[depth].run(rows))
-        return results
-
-    def _rounded(self, rows: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            rounded = rows.astype(self._precision)
-        if self._precision == np.float16 and not np.isfinite(rounded).all():
-            raise UnfreezeError(
-                f"Activations up to {np.abs(rows).max():.3g} are too large for float16, which ends at 65504. "
-                "Keep them whole: add `precision: float32` to the recipe, or --set precision=float32."
-            )
-        return rounded
-
-    def _missing(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Give view and photos of everything that the last stage has no row for, in chunks."""
-        size = max([CHUNK, *(engine.choice.batch for engine in self._stages if engine.choice)])
-        for view in self._pixels.seen:
-            keys = self._pixels.keys(view)
-            absent = set(self._stores[-1].missing(keys))
-            indices = np.array([index for index, key in enumerate(keys) if key in absent], np.int64)
-            for start in range(0, len(indices), size):
-                yield view, indices[start : start + size]
+    def _filling(self, stages: Sequence[Stage] = ()) -> Filling:
+        choices = [engine.choice for engine in self._stages if engine.choice]
+        size = max([CHUNK, *(choice.batch for choice in choices)])
+        threads = min([thread_count(), *(choice.workers for choice in choices)])
+        return Filling(self._pixels, stages or self._stages, self._stores, self._keep, size, threads)
 
     def _prepare(self) -> None:
         """Make the engines ready, each on rows that the one before gives."""
@@ -172,7 +151,7 @@ class Activations:
         for engine in self._stages:
             engine.prepare(rows)
             if engine is not self._stages[-1]:
-                rows = self._rounded(engine.run(rows))
+                rows = rounded(engine.run(rows), self._precision)
 
     def _open(self) -> None:
         """Open the folder of each stage: it is named by all that its rows depend on beside photo and view."""

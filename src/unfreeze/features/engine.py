@@ -29,7 +29,7 @@ from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
 from unfreeze.gpu import has_bfloat16, on_gpu
 from unfreeze.models.weights import weights_sha256
-from unfreeze.onnx_session import open_session
+from unfreeze.onnx_session import OnnxLayers, end_to_end, in_batches, taken_apart
 from unfreeze.progress import say
 from unfreeze.seals import is_as_sealed, seal_file
 from unfreeze.text import error_in_a_line
@@ -47,7 +47,7 @@ COMPARED = 4
 BATCHES = (1, 4, 16)
 """Rows a call that are tried; small batches stay in the processor's cache."""
 
-TRIAL_SECONDS = 0.15
+TRIAL_SECONDS = 0.05
 
 KERAS_BATCH = 32
 
@@ -95,7 +95,7 @@ class Engine:
         self.in_bfloat16 = in_bfloat16 and has_bfloat16()
         self._folder = folder / self.sha256[:32]
         self._record = self._folder / ("choice-bfloat16.json" if self.in_bfloat16 else "choice.json")
-        self._session: onnxruntime.InferenceSession | None = None
+        self.onnx: OnnxLayers | None = None
         self._copy: Callable[[Any], Any] | None = None
         self.is_prepared = False
         self.choice = self._recorded_choice()
@@ -103,7 +103,7 @@ class Engine:
     @property
     def is_exported(self) -> bool:
         """Whether it runs a copy of the model, so that training the model's layers from now on changes nothing."""
-        return self._session is not None or self._copy is not None
+        return self.onnx is not None or self._copy is not None
 
     @property
     def is_independent_of_threads(self) -> bool:
@@ -120,13 +120,14 @@ class Engine:
             return
         if not (self.choice and self.choice.why):
             if problem := self._open_on_gpu(sample) if on_gpu() else self._open_onnx(sample[:COMPARED]):
-                self._session = self._copy = None
+                self.onnx = self._copy = None
                 say(f"The frozen layers run in Keras, not in {_wanted_here()}: {problem}")
                 self.choice = Choice(_keras_here(), KERAS_BATCH, 1, why=problem)
             elif self.choice is None:
                 self.choice = self._fastest(sample)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            replace_text(self._record, json.dumps(asdict(self.choice), indent=1))
+            if not (problem or "").startswith(MemoryError.__name__):  # there may be more of it the next time
+                self._folder.mkdir(parents=True, exist_ok=True)
+                replace_text(self._record, json.dumps(asdict(self.choice), indent=1))
         self.is_prepared = True
 
     def stay_in_keras(self, why: str) -> None:
@@ -137,17 +138,9 @@ class Engine:
         """Run rows, [n, ...] to float32 [n, ...]; several threads may call it at a time. Prepare it first."""
         assert self.is_prepared
         assert self.choice
-        run = self._run_onnx if self._session else self._run_copy if self._copy else self._run_keras
-        size = self.choice.batch
-        return np.concatenate([run(rows[start : start + size]) for start in range(0, len(rows), size)])
-
-    def _run_onnx(self, rows: np.ndarray) -> np.ndarray:
-        assert self._session
-        names = [value.name for value in self._session.get_inputs()]
-        feed = {
-            name: np.asarray(piece, np.float32) for name, piece in zip(names, _as_list(self._inputs(rows)), strict=True)
-        }
-        return _rows(self._session.run(None, feed))
+        if self.onnx:
+            return self.onnx.run(rows)
+        return in_batches(self._run_copy if self._copy else self._run_keras, rows, self.choice.batch)
 
     def _run_keras(self, rows: np.ndarray) -> np.ndarray:
         """Run one batch, filled up to a whole one: another size may round differently, and is compiled anew."""
@@ -216,25 +209,26 @@ class Engine:
     def _open(self, file: Path, sample: np.ndarray, wanted: np.ndarray) -> str | None:
         """Open an exported model and compare it with Keras; gives the reason if it is no good."""
         try:
-            self._session = open_session(file)
-            return _difference(self._run_onnx(sample), wanted)
+            self.onnx = OnnxLayers(file, self.choice.batch if self.choice else COMPARED)
+            return _difference(self.onnx.run(sample), wanted)
         except Exception as error:  # nor has ONNX Runtime a common class for its errors
             return error_in_a_line(error)
 
     def _fastest(self, sample: np.ndarray) -> Choice:
         """Try the sizes of a batch, as many calls at a time as there are processors."""
+        assert self.onnx
         workers = thread_count()
         rates = {}
         with ThreadPoolExecutor(workers) as pool:
             for batch in BATCHES:
-                rows = np.resize(sample, (batch, *sample.shape[1:]))
-                self._run_onnx(rows)
+                rows, self.onnx.batch = np.resize(sample, (batch, *sample.shape[1:])), batch
+                self.onnx.run(rows)
                 started, done = time.perf_counter(), 0
                 while time.perf_counter() - started < TRIAL_SECONDS:
-                    list(pool.map(self._run_onnx, [rows] * workers))
+                    list(pool.map(self.onnx.run, [rows] * workers))
                     done += batch * workers
                 rates[batch] = done / (time.perf_counter() - started)
-        best = max(rates, key=lambda batch: rates[batch])
+        best = self.onnx.batch = max(rates, key=lambda batch: rates[batch])
         return Choice(_onnx_here(), best, workers, round(rates[best], 1))
 
     def _recorded_choice(self) -> Choice | None:
@@ -268,9 +262,7 @@ def model_sha256(model: keras.Model) -> str:
 
 def unpack(rows: np.ndarray, model: keras.Model) -> list[Any]:
     """Take rows apart into a model's several inputs; the reverse of what an engine does with several outputs."""
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    return [piece.reshape(-1, *shape) for piece, shape in zip(np.split(rows, ends, axis=1), shapes, strict=True)]
+    return taken_apart(rows, [tuple(tensor.shape[1:]) for tensor in model.inputs])
 
 
 def row_shape(model: keras.Model) -> tuple[int, ...]:
@@ -282,10 +274,7 @@ def row_shape(model: keras.Model) -> tuple[int, ...]:
 
 def _rows(outputs: Any) -> np.ndarray:
     """Lay a model's outputs end to end, one row a photo."""
-    arrays = [np.asarray(keras.ops.convert_to_numpy(output)) for output in _as_list(outputs)]
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+    return end_to_end([np.asarray(keras.ops.convert_to_numpy(output)) for output in _as_list(outputs)])
 
 
 def _as_list(outputs: Any) -> Sequence[Any]:

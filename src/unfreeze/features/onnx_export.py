@@ -9,6 +9,10 @@ import keras
 
 from unfreeze.features.onnx_gaps import exportable
 from unfreeze.files import publish
+from unfreeze.free_memory import available_bytes
+
+EXPORT_BYTES = 25
+"""Times its weights' bytes that exporting a network takes: 19 GB for ConvNeXtLarge's 0.8 (tf2onnx 1.17)."""
 
 
 def export_onnx(model: keras.Model, file: Path) -> None:
@@ -19,8 +23,14 @@ def export_onnx(model: keras.Model, file: Path) -> None:
         file: to make or replace; folders that are missing are made.
 
     Raises:
+        MemoryError: there is too little for it; a process that takes too much is killed unheard.
         Exception: exporters fail in too many ways to name.
     """
+    needed, available = EXPORT_BYTES * 4 * model.count_params(), available_bytes()
+    if needed > available:
+        raise MemoryError(
+            f"exporting them takes about {needed / 1e9:,.0f} GB of memory, and {available / 1e9:,.0f} GB are available"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         temporary = Path(folder) / "model.onnx"

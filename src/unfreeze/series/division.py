@@ -55,7 +55,7 @@ class Division:
         stops = [
             Stop(unfrozen_layers(backbone, phase.unfreeze), keep=not training or self._covered_by(other))
             for other in self.series
-            if _network(other) == _network(self.experiment)
+            if network_of(other) == network_of(self.experiment)
             for phase in other.phases
         ]
         precision = self.experiment.precision if training else EVALUATION_PRECISION
@@ -71,7 +71,8 @@ class Division:
         return same_views and other.precision == mine.precision and other.fraction >= mine.fraction
 
 
-def _network(experiment: Experiment) -> tuple[str, int, str, str]:
+def network_of(experiment: Experiment) -> tuple[str, int, str, str]:
+    """Name the network whose frozen layers an experiment runs; those of equal ones share what is computed."""
     return experiment.backbone, experiment.image_size, experiment.resize, experiment.engine
 
 

@@ -1,6 +1,6 @@
-"""Running frozen layers ahead of training, on a part of the photos."""
+"""What the training of an experiment will need of frozen layers, computed before it begins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from unfreeze.config import AnyExperiment
@@ -17,10 +17,10 @@ from unfreeze.series.recipe import parent_name
 def extract(
     division: Division, experiments: Mapping[str, AnyExperiment], photos: SeriesPhotos, part: int, parts: int
 ) -> None:
-    """Compute what the training of an experiment will need of frozen layers, as far as it is known before.
+    """Compute a part of what the training of an experiment will need, as far as it is known before.
 
-    Its training computes what it needs and does not find: rows of layers that were trained before, by itself or by its
-    ancestors, and rows of an engine that runs in Keras on a processor, whose bits may depend on the number of threads.
+    Its training computes what it needs and does not find, such as rows of an engine that runs in Keras on a processor,
+    whose bits may depend on the number of threads.
 
     Args:
         division: of the experiment's network.
@@ -28,6 +28,31 @@ def extract(
         photos: on the experiment's split.
         part: from 1 to `parts`, or 0 for a few photos that the layers are exported with.
         parts: to how many the photos are shared out, each to the same one for every experiment.
+    """
+    splits = photos.splits
+    train, val = splits.train(division.experiment.fraction), splits.val
+    for rows in known_rows(division, experiments, photos, _share(train, part, parts), _share(val, part, parts)):
+        if rows.is_independent_of_threads():
+            rows.compute()
+
+
+def known_rows(
+    division: Division,
+    experiments: Mapping[str, AnyExperiment],
+    photos: SeriesPhotos,
+    train: Sequence[Photo],
+    val: Sequence[Photo],
+) -> Iterator[Activations]:
+    """Give rows that an experiment will need: of layers that nobody has trained until then.
+
+    Layers are trained by the experiment's earlier phases and by its ancestors.
+
+    Args:
+        division: of the experiment's network, whose weights become the pretrained ones.
+        experiments: of the series, by name.
+        photos: on the experiment's split.
+        train: those of its training photos that matter.
+        val: and of its validation photos.
     """
     experiment = division.experiment
     ancestors = _ancestors(experiment, experiments)
@@ -38,7 +63,6 @@ def extract(
     trained = {
         name for each in ancestors for phase in each.phases for name in unfrozen_layers(backbone, phase.unfreeze)
     }
-    train, val = (_share(each, part, parts) for each in (photos.splits.train(experiment.fraction), photos.splits.val))
     start = 0
     for phase in experiment.phases:
         epochs = range(start, start + phase.epochs)
@@ -52,8 +76,8 @@ def extract(
                 (used(val, experiment), False),
             ):
                 rows = seen.rows(classifier, unfrozen, pixels, training)
-                if isinstance(rows, Activations) and rows.is_independent_of_threads():
-                    rows.compute()
+                if isinstance(rows, Activations):
+                    yield rows
         trained.update(unfrozen)
 
 

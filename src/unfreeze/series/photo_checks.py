@@ -10,9 +10,11 @@ import numpy as np
 
 from unfreeze.config import Experiment
 from unfreeze.data.catalog import Photo
+from unfreeze.data.inputs import Pixels
 from unfreeze.errors import RunError
 from unfreeze.evaluation.photo_checks import near_duplicates, suspicious_labels
-from unfreeze.features.frozen import FrozenLayers
+from unfreeze.features.activations import Activations
+from unfreeze.features.frozen import FrozenLayers, UncachedRows
 from unfreeze.models.backbone_files import backbone_sha256
 from unfreeze.models.backbones import pretrained_backbone
 from unfreeze.models.classifier import reused_classifier
@@ -37,25 +39,18 @@ def check_photos(
         series: its experiments that are trained; the first one's backbone and photo size are used.
         frozen: engines and cache.
     """
-    fraction = max(experiment.fraction for experiment in series)
-    used = _used(photos, fraction)
+    used = _used(photos, series)
     looked_at = _sha256(series[0], used)
-    with suppress(RunError):  # a damaged file is written again
-        if (there := read_photo_checks(folder.path)) and there.looked_at == looked_at:
-            return
-    experiment = series[0].model_copy(update={"augment": False, "engine": "cached", "fraction": fraction})
-    classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
-    division, parts = Division(experiment, series, frozen), []
-    for training in (True, False):
-        pixels = photos.pixels([photo for photo, split in used if (split == "train") is training], experiment)
-        parts.append(division.rows(classifier, [], pixels, training).compute())
-    train, held_out = parts
+    if _was_looked_at(looked_at, folder):
+        return
+    held_out, train = (rows.compute() for rows in _feature_rows(photos, series, frozen))
+    width = int(train.take(np.zeros(1, np.int64)).shape[1])
     labels = photos.labels([photo for photo, _ in used])
 
     def features(numbers: np.ndarray) -> np.ndarray:
         """Give vectors of photos by number: those of training photos come first, as in `used`."""
         is_train = numbers < len(train)
-        vectors = np.empty((len(numbers), classifier.get_layer("head").input.shape[-1]), np.float32)
+        vectors = np.empty((len(numbers), width), np.float32)
         vectors[is_train] = train.take(numbers[is_train], 0)
         vectors[~is_train] = held_out.take(numbers[~is_train] - len(train), 0)
         return vectors
@@ -65,7 +60,7 @@ def check_photos(
         return {"path": photo.path, "split": split, "label": photo.label}
 
     checks = PhotoChecks(
-        backbone=experiment.backbone,
+        backbone=series[0].backbone,
         photos=len(used),
         looked_at=looked_at,
         near_duplicates=tuple(
@@ -85,9 +80,48 @@ def check_photos(
     write_sealed(folder.photo_checks, asdict(checks))
 
 
-def _used(photos: SeriesPhotos, fraction: float) -> list[tuple[Photo, str]]:
+def rows_to_check(
+    folder: SeriesFolder, photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
+) -> list[Pixels | Activations | UncachedRows]:
+    """Give what `check_photos` will look at, not computed yet."""
+    if _was_looked_at(_sha256(series[0], _used(photos, series)), folder):
+        return []
+    return _feature_rows(photos, series, frozen)
+
+
+def _feature_rows(
+    photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
+) -> list[Pixels | Activations | UncachedRows]:
+    """Give the features of photos as they are, those of training photos last."""
+    fraction = _fraction(series)
+    experiment = series[0].model_copy(update={"augment": False, "engine": "cached", "fraction": fraction})
+    classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
+    division, used = Division(experiment, series, frozen), _used(photos, series)
+    return [
+        division.rows(
+            classifier,
+            [],
+            photos.pixels([photo for photo, split in used if (split == "train") is training], experiment),
+            training,
+        )
+        for training in (False, True)
+    ]
+
+
+def _was_looked_at(sha256: str, folder: SeriesFolder) -> bool:
+    with suppress(RunError):  # a damaged file is written again
+        there = read_photo_checks(folder.path)
+        return there is not None and there.looked_at == sha256
+    return False
+
+
+def _fraction(series: Sequence[Experiment]) -> float:
+    return max(experiment.fraction for experiment in series)
+
+
+def _used(photos: SeriesPhotos, series: Sequence[Experiment]) -> list[tuple[Photo, str]]:
     """Give the photos that a series trains on, validates on and is tested on, each with its split."""
-    splits = {"train": photos.splits.train(fraction), "test": photos.splits.test}
+    splits = {"train": photos.splits.train(_fraction(series)), "test": photos.splits.test}
     if not photos.splits.validate_on_test:
         splits["val"] = photos.splits.val
     return [(photo, split) for split, of_split in splits.items() for photo in of_split]

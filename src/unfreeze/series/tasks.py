@@ -13,21 +13,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from unfreeze.ahead.filling import Filling
+from unfreeze.ahead.process import running_ahead
 from unfreeze.config import AnyExperiment, AsIs, Experiment
 from unfreeze.data.cache_size import ensure_room
 from unfreeze.data.catalog import Catalog
 from unfreeze.data.items import Source
 from unfreeze.data.test_reads import FINAL, SPLIT, VALIDATION, record_test_read
 from unfreeze.errors import RunError
+from unfreeze.features.activations import Activations
 from unfreeze.features.frozen import FrozenLayers
 from unfreeze.progress import say
 from unfreeze.series.as_is import write_as_is
-from unfreeze.series.division import Division
+from unfreeze.series.division import Division, network_of
 from unfreeze.series.experiment import train_experiment
-from unfreeze.series.extract import extract
+from unfreeze.series.extract import extract, known_rows
 from unfreeze.series.folders import RunFolder, SeriesFolder
 from unfreeze.series.lineage import find_parent
-from unfreeze.series.photo_checks import check_photos
+from unfreeze.series.photo_checks import check_photos, rows_to_check
 from unfreeze.series.photos import SeriesPhotos, describe, read_photos
 from unfreeze.series.plan import run_bytes
 from unfreeze.series.recipe import parent_name
@@ -230,5 +233,36 @@ class Here:
         return read_photos(source, image_size, resize)
 
     def run(self, steps: Iterable[Step], series: Series) -> set[str]:
-        """Do all tasks in their order."""
-        return {path for task, _ in steps for path in execute(task, series)}
+        """Do all tasks in their order; what the processor has left runs frozen layers ahead of them."""
+        changed: set[str] = set()
+        announced = set[object]()
+        with running_ahead() as ahead:
+            for task, _ in steps:
+                experiment = series.experiments.get(task.experiment) if isinstance(task, Train) else None
+                if isinstance(task, Train) and isinstance(experiment, Experiment):
+                    network = network_of(experiment), task.split_seed
+                    if network not in announced:
+                        ahead.give(list(fillings(series, experiment, task.split_seed)))
+                        announced.add(network)
+                changed.update(execute(task, series))
+        return changed
+
+
+def fillings(series: Series, first: Experiment, split_seed: int) -> Iterator[Filling]:
+    """Give what frozen layers will be run on by all experiments of a network that are not trained yet, on one split."""
+    for rows in _known_rows(series, first, split_seed):
+        if isinstance(rows, Activations) and (filling := rows.ahead()):
+            yield filling
+
+
+def _known_rows(series: Series, first: Experiment, split_seed: int) -> Iterator[object]:
+    photos = series.splits[split_seed]
+    for name, experiment in series.experiments.items():
+        if not isinstance(experiment, Experiment) or network_of(experiment) != network_of(first):
+            continue
+        if not all(series.run(Train(name, seed, split_seed)).is_trained for seed in experiment.seeds):
+            division = Division(experiment, series.trained, series.frozen)
+            train, val = photos.splits.train(experiment.fraction), photos.splits.val
+            yield from known_rows(division, series.experiments, photos, train, val)
+    if photos is next(iter(series.splits.values())) and network_of(series.trained[0]) == network_of(first):
+        yield from rows_to_check(series.folder, photos, series.trained, series.frozen)

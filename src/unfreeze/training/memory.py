@@ -1,20 +1,17 @@
 """Whether a batch fits into memory, found out before training: a process that takes too much is killed unheard."""
 
 import math
-from pathlib import Path
 
 import keras
-import psutil
 
 from unfreeze.errors import RunError
 from unfreeze.features.graph import calls
+from unfreeze.free_memory import available_bytes
 from unfreeze.models.classifier import InferenceMode
 
 SHARE_KEPT = 0.5
 """Share of all layers' outputs that a training step holds at least. EfficientNet-Lite0 at 224 x 224 pixels took 0.65
 of them with all layers trained and 0.83 with the last 40 (TensorFlow on a CPU, peak of resident memory)."""
-
-CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def ensure_batch_fits(trained: keras.Model, batch_size: int) -> None:
@@ -46,20 +43,6 @@ def ensure_batch_fits(trained: keras.Model, batch_size: int) -> None:
 def bytes_per_photo(trained: keras.Model) -> float:
     """Give the bytes that a training step holds for each photo, at least."""
     return 4 * SHARE_KEPT * _outputs(trained)
-
-
-def available_bytes() -> int:
-    """Give the memory that this process can still take: the machine's, or its container's if that is less."""
-    limits = [int(text) for text in map(_read, CONTAINER_LIMITS) if text.isdigit()]
-    used = psutil.Process().memory_info().rss
-    return min([psutil.virtual_memory().available, *(limit - used for limit in limits)])
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
 
 
 def _outputs(network: keras.Model) -> int:
