@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +40,16 @@ class Backends:
     def __init__(self, folder: Path, recipe: Path, photos: Path):
         self.folder, self.recipe, self.photos = folder, recipe, photos
 
-    def start(self, backend: str, *arguments: object) -> subprocess.Popen[str]:
-        environment = os.environ | {
-            "KERAS_BACKEND": backend,
-            "UNFREEZE_CACHE": str(self.folder / f"cache-{backend}"),
-            "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
-        }
+    def start(self, backend: str, *arguments: object, **variables: str) -> subprocess.Popen[str]:
+        environment = (
+            os.environ
+            | variables
+            | {
+                "KERAS_BACKEND": backend,
+                "UNFREEZE_CACHE": str(self.folder / f"cache-{backend}"),
+                "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
+            }
+        )
         command = [PYTHONS[backend], "-c", "import unfreeze.cli; unfreeze.cli.main()", *map(str, arguments)]
         return subprocess.Popen(
             command, env=environment, text=True, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -150,3 +155,38 @@ def test_a_killed_run_ends_as_undisturbed(backend, backends, tmp_path):
     backends.call(backend, *backends.run(out))
     for file in ("predictions.csv", "history.csv"):
         assert (out / TUNED / file).read_bytes() == (expected / TUNED / file).read_bytes()
+
+
+def test_two_devices_learn_what_one_learns(backends, tmp_path):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    with backends.start("jax", *backends.run(tmp_path / "out"), **flags) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert_learned_the_same(tmp_path / "out", backends.out("jax"))
+
+
+def test_two_processes_learn_what_one_learns(backends, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    outs = [tmp_path / number for number in "01"]
+    processes = [
+        backends.start("jax", *backends.run(out), **together, KERAS_DISTRIBUTION_PROCESS_ID=out.name) for out in outs
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    for out in outs:
+        assert_learned_the_same(out, backends.out("jax"))
+
+
+def assert_learned_the_same(out: Path, expected: Path) -> None:
+    """Compare loss curves; these epochs have 5 to 51 photos in batches of 8, which two devices can't always share."""
+    for number in range(5):
+        histories = [
+            rows(folder / "experiments" / f"model_{number}" / "seed-0" / "history.csv") for folder in (out, expected)
+        ]
+        assert len(histories[0]) == len(histories[1]) > 0
+        for epoch, again in zip(*histories, strict=True):
+            for loss in ("loss", "val_loss"):
+                assert float(epoch[loss]) == pytest.approx(float(again[loss]), rel=1e-4)

@@ -13,6 +13,7 @@ LAYERS = ("cli", "series", "inference", "report", "evaluation", "training", "fea
 GROUND = (
     "backend",
     "config",
+    "devices",
     "errors",
     "extras",
     "files",
@@ -23,6 +24,15 @@ GROUND = (
     "remote_progress",
     "seals",
     "text",
+)
+KNOW_THE_BACKEND = (
+    "backend.py",
+    "environment.py",
+    "devices.py",  # how JAX lays batches out
+    "gpu.py",  # a GPU's name
+    "compiled.py",
+    "onnx_gaps.py",  # what TensorFlow's exporter lacks
+    "batches.py",  # a dataset in TensorFlow's form
 )
 WITHOUT_KERAS = ("report", "evaluation", "ahead", "data", "cli")
 PACKAGE = Path(unfreeze.__file__).parent
@@ -76,7 +86,15 @@ def test_results_are_read_without_keras(file):
 def test_only_keras_knows_the_backend():
     for file in MODULES:
         # the last four: a GPU's name, what compiles, what TensorFlow's exporter lacks, a dataset in TensorFlow's form
-        if file.name not in ("backend.py", "environment.py", "gpu.py", "compiled.py", "onnx_gaps.py", "batches.py"):
+        if file.name not in (
+            "backend.py",
+            "environment.py",
+            "devices.py",
+            "gpu.py",
+            "compiled.py",
+            "onnx_gaps.py",
+            "batches.py",
+        ):
             assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unfreeze.devices import use_all_devices
 from unfreeze.errors import BackendError
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
@@ -62,6 +63,7 @@ def load_keras() -> None:
     with native_stderr_kept_back(), _no_garbage_collected(), _hidden(NOT_FOR_COMMANDS if _is_command else ()):
         importlib.import_module("keras")
     _speed_up_saving()
+    use_all_devices()
 
 
 def expect_command() -> None:

@@ -20,6 +20,7 @@ import typer
 import unfreeze
 from unfreeze.backend import expect_command, set_threads
 from unfreeze.cli.screen import screen
+from unfreeze.devices import leave_together
 from unfreeze.errors import UnfreezeError
 from unfreeze.text import error_in_a_line
 
@@ -203,6 +204,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _end(code: int) -> NoReturn:
     """End the process at once: threads that still compute aren't waited for, nor are libraries taken apart."""
+    if not code:
+        leave_together()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

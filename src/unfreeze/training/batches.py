@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from unfreeze.backend import thread_count
+from unfreeze.devices import whole_batches
 from unfreeze.gpu import on_gpu
 
 
@@ -97,9 +98,10 @@ def predict(model: keras.Model, rows: Rows, batch_size: int, views: int = 1) -> 
     count = math.ceil(len(rows) / batch_size) * batch_size
     batches = Batches(_Repeated(rows), np.zeros(count, "int32"), batch_size)
     total: Any = 0
-    for view in range(views):
-        batches.start(view)
-        total = total + model.predict(for_keras(batches), verbose=0)[: len(rows)]  # pyright: ignore[reportArgumentType]
+    with whole_batches():
+        for view in range(views):
+            batches.start(view)
+            total = total + model.predict(for_keras(batches), verbose=0)[: len(rows)]  # pyright: ignore[reportArgumentType]
     return total / views
 
 
