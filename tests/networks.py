@@ -16,6 +16,7 @@ def network(name: str) -> keras.Model:
 
     Every test gets the same one: leave its weights alone, and set `trainable` on all layers that matter.
     """
+    keras.utils.set_random_seed(0)
     return with_statistics(build_backbone(name, SIZE, weights=None))
 
 
