@@ -213,7 +213,7 @@ class Engine:
         """Open an exported model and compare it with Keras; gives the reason if it is no good."""
         try:
             self.onnx = OnnxLayers(file, self.choice.batch if self.choice else COMPARED)
-            return _difference(self.onnx.run(sample), wanted)
+            return _difference(self.onnx.run(sample), wanted, TOLERANCE)
         except Exception as error:  # nor has ONNX Runtime a common class for its errors
             return error_in_a_line(error)
 
@@ -285,7 +285,7 @@ def _as_list(outputs: Any) -> Sequence[Any]:
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
-def _difference(given: np.ndarray, wanted: np.ndarray, tolerance: float = TOLERANCE) -> str | None:
+def _difference(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> str | None:
     """Say how far an engine is from Keras, or None where it is rounding."""
     largest = float(np.abs(given - wanted).max()) / max(float(np.abs(wanted).max()), 1e-12)
     if np.isfinite(largest) and largest <= tolerance:
