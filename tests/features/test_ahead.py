@@ -115,7 +115,7 @@ def test_without_it_work_goes_on(rows, ahead, tmp_path, news):
     begin(ahead, rows())
     ahead._process.send_signal(signal.SIGKILL)
     assert len(rows().compute().take(ALL)) == 20
-    assert [line for line in news if "ahead" in line] == ["Frozen layers don't run ahead any more: its process ended"]
+    assert [line for line in news if "ahead" in line] == ["Frozen layers don't run ahead: its process ended"]
     with paused():
         say("still there")
     assert news[-1] == "still there"
@@ -127,8 +127,15 @@ def test_it_is_given_up_where_it_gets_no_time(rows, ahead, news, monkeypatch):
     process.send_signal(signal.SIGSTOP)
     monkeypatch.setattr(process_module, "PATIENCE", 0.2)
     assert len(rows().compute().take(ALL)) == 20
-    assert "Frozen layers don't run ahead any more: the processor has no time left" in news
+    assert "Frozen layers don't run ahead: the processor has no time left" in news
     assert process.returncode == -signal.SIGKILL
+
+
+def test_where_no_process_can_be_started_work_goes_on(rows, ahead, news, monkeypatch):
+    monkeypatch.setattr(process_module, "COMMAND", ["/there/is/no/such/python"])
+    begin(ahead, rows())
+    assert news[-1].startswith("Frozen layers don't run ahead: ")
+    assert len(rows().compute().take(ALL)) == 20
 
 
 def test_it_tells_what_went_wrong(rows, ahead, tmp_path, news):
@@ -140,7 +147,7 @@ def test_it_tells_what_went_wrong(rows, ahead, tmp_path, news):
         pass
     assert len(rows().compute().take(ALL)) == 20
     [line] = [line for line in news if "ahead" in line]
-    assert line.startswith("Frozen layers don't run ahead any more")
+    assert line.startswith("Frozen layers don't run ahead")
     assert "gone.onnx" in line
 
 

@@ -30,7 +30,7 @@ PATIENCE = 3.0
 """Seconds in which it has to come to an end of what it is at, which is a tenth of one. Where other processes leave the
 processor no time at all, it is given up."""
 
-COMMAND = [sys.executable, "-m", "unfreeze.ahead.worker"]
+COMMAND = [sys.executable, "-P", "-m", "unfreeze.ahead.worker"]  # modules in the folder it is called in don't count
 
 _running: "Ahead | None" = None
 
@@ -51,9 +51,12 @@ class Ahead:
         self._stop()
         self._order = pickle.dumps(pickle.dumps(list(fillings)))
         if self._process is None:
-            self._process = subprocess.Popen(
-                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+            try:
+                self._process = subprocess.Popen(
+                    COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+            except OSError as error:
+                self._give_up(str(error))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -109,7 +112,7 @@ class Ahead:
 
     def _give_up(self, problem: str) -> None:
         """Go on without: nothing is lost but time."""
-        say(f"Frozen layers don't run ahead any more: {problem}")
+        say(f"Frozen layers don't run ahead: {problem}")
         self.close()
 
 
