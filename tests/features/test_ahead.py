@@ -162,7 +162,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
         child = int(parent.stdout.readline())
         time.sleep(1)
         parent.kill()
-    wait_until(lambda: not is_alive(child), 20)
+    wait_until(lambda: not is_alive(child))
 
 
 def is_alive(process: int) -> bool:
