@@ -41,6 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in machine.installed else None)
     monkeypatch.setattr(importlib, "import_module", import_keras)
+    monkeypatch.setattr(backend, "use_all_devices", lambda: None)  # it would import Keras in earnest
     return machine
 
 

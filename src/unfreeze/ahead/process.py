@@ -30,6 +30,7 @@ PATIENCE = 3.0
 """Seconds in which it has to come to an end of what it is at, which is a tenth of one. Where other processes leave the
 processor no time at all, it is given up."""
 
+ENDED = "its process ended"
 COMMAND = [sys.executable, "-P", "-m", "unfreeze.ahead.worker"]  # modules in the folder it is called in don't count
 
 _running: "Ahead | None" = None
@@ -96,8 +97,8 @@ class Ahead:
             assert self._process.stdin
             self._process.stdin.write(message)
             self._process.stdin.flush()
-        except OSError as error:
-            self._give_up(str(error))
+        except OSError:
+            self._give_up(ENDED)
 
     def _answer(self) -> Any:
         if not self._process:
@@ -108,7 +109,7 @@ class Ahead:
         try:
             return pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
-            return "its process ended"
+            return ENDED
 
     def _give_up(self, problem: str) -> None:
         """Go on without: nothing is lost but time."""
