@@ -39,5 +39,5 @@ def test_networks_of_three_kinds(name, normalized, tmp_path):
 @pytest.mark.parametrize("name", backbone_names())
 def test_every_network(name, normalized, tmp_path):
     backbone = normalized(name)
-    fits = EXPORT_BYTES * 4 * backbone.count_params() < available_bytes()  # ConvNeXtXLarge takes 35 GB
+    fits = EXPORT_BYTES * 4 * backbone.count_params() < available_bytes()  # ConvNeXtXLarge wants 42 GB
     check_backbone(backbone, tmp_path, in_onnx=fits)
