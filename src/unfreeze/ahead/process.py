@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from typing import Any
 
 from unfreeze.ahead.filling import Filling
@@ -46,8 +47,7 @@ class Ahead:
 
     def give(self, fillings: Sequence[Filling]) -> None:
         """Let it work on these in place of what it had before, in their order, from the end of the next pause on."""
-        count = sum(len(photos) for filling in fillings for _, photos in filling.missing())
-        if count < WORTHWHILE or threads_are_limited() or not hasattr(os, "nice"):
+        if threads_are_limited() or not hasattr(os, "nice") or not _is_worth_it(fillings):
             return
         self._stop()
         self._order = pickle.dumps(pickle.dumps(list(fillings)))
@@ -115,6 +115,12 @@ class Ahead:
         """Go on without: nothing is lost but time."""
         say(f"Frozen layers don't run ahead: {problem}")
         self.close()
+
+
+def _is_worth_it(fillings: Sequence[Filling]) -> bool:
+    """Count what is missing, no further than needed: there may be millions."""
+    sizes = (len(photos) for filling in fillings for _, photos in filling.missing())
+    return any(count >= WORTHWHILE for count in accumulate(sizes, initial=0))
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def check_photos(
     looked_at = _sha256(series[0], used)
     if _was_looked_at(looked_at, folder):
         return
-    held_out, train = (rows.compute() for rows in _feature_rows(photos, series, frozen))
+    held_out, train = (rows.compute() for rows in _feature_rows(used, photos, series, frozen))
     width = int(train.take(np.zeros(1, np.int64)).shape[1])
     labels = photos.labels([photo for photo, _ in used])
 
@@ -84,19 +84,19 @@ def rows_to_check(
     folder: SeriesFolder, photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
 ) -> list[Pixels | Activations | UncachedRows]:
     """Give what `check_photos` will look at, not computed yet."""
-    if _was_looked_at(_sha256(series[0], _used(photos, series)), folder):
+    used = _used(photos, series)
+    if _was_looked_at(_sha256(series[0], used), folder):
         return []
-    return _feature_rows(photos, series, frozen)
+    return _feature_rows(used, photos, series, frozen)
 
 
 def _feature_rows(
-    photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
+    used: Sequence[tuple[Photo, str]], photos: SeriesPhotos, series: Sequence[Experiment], frozen: FrozenLayers
 ) -> list[Pixels | Activations | UncachedRows]:
     """Give the features of photos as they are, those of training photos last."""
-    fraction = _fraction(series)
-    experiment = series[0].model_copy(update={"augment": False, "engine": "cached", "fraction": fraction})
+    experiment = series[0].model_copy(update={"augment": False, "engine": "cached", "fraction": _fraction(series)})
     classifier = reused_classifier(pretrained_backbone(experiment.backbone, experiment.image_size), len(photos.classes))
-    division, used = Division(experiment, series, frozen), _used(photos, series)
+    division = Division(experiment, series, frozen)
     return [
         division.rows(
             classifier,

@@ -238,11 +238,10 @@ class Here:
         announced = set[object]()
         with running_ahead() as ahead:
             for task, _ in steps:
-                experiment = series.experiments.get(task.experiment) if isinstance(task, Train) else None
-                if isinstance(task, Train) and isinstance(experiment, Experiment):
-                    network = network_of(experiment), task.split_seed
+                if isinstance(task, Train) and isinstance(first := series.experiments[task.experiment], Experiment):
+                    network = network_of(first), task.split_seed
                     if network not in announced:
-                        ahead.give(list(fillings(series, experiment, task.split_seed)))
+                        ahead.give(list(fillings(series, first, task.split_seed)))
                         announced.add(network)
                 changed.update(execute(task, series))
         return changed
