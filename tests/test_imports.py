@@ -31,7 +31,7 @@ KNOW_THE_BACKEND = (
     "devices.py",  # how JAX lays batches out
     "gpu.py",  # a GPU's name
     "compiled.py",
-    "onnx_gaps.py",  # what TensorFlow's exporter lacks
+    "onnx_from_tensorflow.py",  # its way to ONNX
     "batches.py",  # a dataset in TensorFlow's form
 )
 WITHOUT_KERAS = ("report", "evaluation", "ahead", "data", "cli")
@@ -85,14 +85,14 @@ def test_results_are_read_without_keras(file):
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
-        # the last four: a GPU's name, what compiles, what TensorFlow's exporter lacks, a dataset in TensorFlow's form
+        # the last four: a GPU's name, what compiles, TensorFlow's way to ONNX, a dataset in TensorFlow's form
         if file.name not in (
             "backend.py",
             "environment.py",
             "devices.py",
             "gpu.py",
             "compiled.py",
-            "onnx_gaps.py",
+            "onnx_from_tensorflow.py",
             "batches.py",
         ):
             assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
