@@ -45,8 +45,8 @@ def onnx_from_tensorflow(model: keras.Model) -> onnx.ModelProto:
 
     with _opened_functions():
         converted, _ = tf2onnx.convert.from_function(inference, [*photos, *weights])
-    arrays = map(keras.ops.convert_to_numpy, large)
-    _put_in(converted.graph, {spec.name: array for spec, array in zip(weights, arrays, strict=True)})
+    arrays: Any = [keras.ops.convert_to_numpy(weight) for weight in large]
+    _put_in(converted.graph, {f"weight_{number}": array for number, array in enumerate(arrays)})
     return converted
 
 
