@@ -50,7 +50,7 @@ BATCHES = (1, 4, 16)
 TRIAL_SECONDS = 0.05
 
 CLOSE = 0.9
-"""Of batches about as fast as the fastest the smallest is taken: it leaves more of the cache to the other cores."""
+"""Of batches about as fast the smallest is taken: it leaves more of the cache to the other cores."""
 
 KERAS_BATCH = 32
 
@@ -218,10 +218,9 @@ class Engine:
             return error_in_a_line(error)
 
     def _fastest(self, sample: np.ndarray) -> Choice:
-        """Try the sizes of a batch, as many calls at a time as there are processors."""
+        """Try larger and larger batches until they gain no more, as many calls at a time as there are processors."""
         assert self.onnx
-        workers = thread_count()
-        rates = {}
+        workers, best, rate = thread_count(), BATCHES[0], 0.0
         with ThreadPoolExecutor(workers) as pool:
             for batch in BATCHES:
                 rows, self.onnx.batch = np.resize(sample, (batch, *sample.shape[1:])), batch
@@ -230,10 +229,12 @@ class Engine:
                 while time.perf_counter() - started < TRIAL_SECONDS:
                     list(pool.map(self.onnx.run, [rows] * workers))
                     done += batch * workers
-                rates[batch] = done / (time.perf_counter() - started)
-        best = max(rates, key=lambda batch: rates[batch])
-        best = self.onnx.batch = min(batch for batch in BATCHES if CLOSE * rates[best] <= rates[batch])
-        return Choice(_onnx_here(), best, workers, round(rates[best], 1))
+                tried = done / (time.perf_counter() - started)
+                if CLOSE * tried <= rate:
+                    break
+                best, rate = batch, tried
+        self.onnx.batch = best
+        return Choice(_onnx_here(), best, workers, round(rate, 1))
 
     def _recorded_choice(self) -> Choice | None:
         """Read what was chosen earlier; None where nothing was, or with other software or another kind of processor."""
