@@ -13,8 +13,8 @@ from unfreeze.files import publish
 from unfreeze.free_memory import available_bytes
 
 EXPORT_BYTES = {"tensorflow": 6, "jax": 30, "torch": 30}
-"""Backend -> times its weights' bytes that must be free to export a network. ConvNeXtXLarge's 1.4 GB take 5 with
-TensorFlow; JAX has no way to keep its weights from tf2onnx, which takes 25 times their size."""
+"""Backend -> times its weights' bytes that must be free to export a network. With TensorFlow ConvNeXtXLarge's 1.4 GB
+take 5; how much the other exporters take was not measured."""
 
 
 def export_onnx(model: keras.Model, file: Path) -> None:
