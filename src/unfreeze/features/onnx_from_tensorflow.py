@@ -65,10 +65,11 @@ def _put_in(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:
             known.update(zip(node.output, results, strict=True))
         else:
             left.append(node)
-    used = {name for node in left for name in node.input}
+    used = {name for node in left for name in node.input} | {each.name for each in graph.output}
+    put_in = [onnx.numpy_helper.from_array(known[name], name) for name in known if name in used]
     _replace(graph.node, left)
     _replace(graph.input, [each for each in graph.input if each.name not in weights])
-    graph.initializer.extend(onnx.numpy_helper.from_array(known[name], name) for name in known if name in used)
+    _replace(graph.initializer, [*(constants[name] for name in constants if name in used), *put_in])
 
 
 def _replace(field: Any, messages: Sequence[Any]) -> None:
