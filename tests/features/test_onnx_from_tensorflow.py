@@ -8,7 +8,7 @@ from tests.networks import assert_close, run
 
 from unfreeze.features.engine import Engine
 from unfreeze.features.onnx_export import export_onnx
-from unfreeze.features.onnx_from_tensorflow import LARGE_BYTES
+from unfreeze.features.onnx_from_tensorflow import LARGE_BYTES, opened_functions
 from unfreeze.onnx_session import OnnxLayers
 
 ROWS = np.random.default_rng(0).normal(0, 3, (5, 8, 8, 4)).astype(np.float32)
@@ -38,11 +38,12 @@ def test_functions_run_as_before_afterwards(tmp_path):
     model = keras.Model(photo, keras.layers.Conv2D(2, 1)(photo))
     for before in (False, True):
         tf.config.run_functions_eagerly(before)
-        try:
-            export_onnx(model, tmp_path / "model.onnx")
-            assert tf.config.functions_run_eagerly() == before
-        finally:
-            tf.config.run_functions_eagerly(False)
+        with opened_functions():
+            assert tf.config.functions_run_eagerly()
+        assert tf.config.functions_run_eagerly() == before
+        export_onnx(model, tmp_path / "model.onnx")
+        assert tf.config.functions_run_eagerly() == before
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="is about TensorFlow")

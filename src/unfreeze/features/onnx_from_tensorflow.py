@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
+from unfreeze.models.weights import count_parameters
+
 LARGE_BYTES = 100_000
 """Weights from this size on are put in afterwards. tf2onnx sees the smaller ones, which it computes with."""
 
@@ -29,9 +31,10 @@ def onnx_from_tensorflow(model: keras.Model) -> onnx.ModelProto:
         Exception: there is no common class for what can't be converted, such as an operation that ONNX doesn't have.
     """
     import tensorflow as tf
+    import tf2onnx  # pyright: ignore[reportMissingImports]
 
     _teach_erfc()
-    large = [weight for weight in model.variables if np.prod(weight.shape) * 4 >= LARGE_BYTES]
+    large = [weight for weight in model.variables if 4 * count_parameters([weight]) >= LARGE_BYTES]
     photos = [tf.TensorSpec(each.shape, each.dtype, name=each.name) for each in model.inputs]
     weights = [tf.TensorSpec(each.shape, each.dtype, name=f"weight_{number}") for number, each in enumerate(large)]
 
@@ -41,9 +44,7 @@ def onnx_from_tensorflow(model: keras.Model) -> onnx.ModelProto:
         with keras.StatelessScope(state_mapping=list(zip(large, weights, strict=True))):
             return model(photos[0] if len(photos) == 1 else list(photos), training=False)
 
-    import tf2onnx  # pyright: ignore[reportMissingImports]
-
-    with _opened_functions():
+    with opened_functions():
         converted, _ = tf2onnx.convert.from_function(inference, [*photos, *weights])
     arrays: Any = [keras.ops.convert_to_numpy(weight) for weight in large]
     _put_in(converted.graph, {f"weight_{number}": array for number, array in enumerate(arrays)})
@@ -79,7 +80,7 @@ def _replace(field: Any, messages: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _opened_functions() -> Iterator[None]:
+def opened_functions() -> Iterator[None]:
     """Let functions inside the converted one leave their operations in its graph.
 
     Keras wraps a grouped convolution in a function for XLA, which tf2onnx can't open. Run eagerly, it is none.
