@@ -96,9 +96,8 @@ def series(rng: np.random.Generator, gains: list[float], photos: int, seeds: int
 
 @pytest.fixture
 def fast(monkeypatch):
-    """Fewer resamples, and no garbage collected after every correction, as statsmodels does."""
+    """Fewer resamples."""
     monkeypatch.setattr("unfreeze.evaluation.paired.RESAMPLES", 1000)
-    monkeypatch.setattr("gc.collect", lambda *_: 0)
 
 
 @pytest.mark.usefixtures("fast")

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
-from typing import cast
+from statistics import NormalDist, fmean, stdev
 
 
 def wilson_interval(correct: float, n: int) -> tuple[float, float]:
@@ -25,12 +24,10 @@ def wilson_interval(correct: float, n: int) -> tuple[float, float]:
     """
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"wilson_interval needs 0 <= correct <= n and n >= 1, not correct={correct}, n={n}.")
-    # statsmodels takes almost a second to import, and `unfreeze --help` needs none of it
-    from statsmodels.stats.proportion import proportion_confint
-
-    bounds = proportion_confint(correct, n, alpha=0.05, method="wilson")
-    low, high = cast(tuple[float, float], bounds)  # arrays only where arrays came in
-    return float(low), float(high)
+    z = NormalDist().inv_cdf(0.975)
+    centre = (correct + z**2 / 2) / (n + z**2)
+    reach = z / (n + z**2) * math.sqrt(correct * (n - correct) / n + z**2 / 4)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def interval_over_seeds(accuracies: Sequence[float], n: int) -> tuple[float, float]:
@@ -104,6 +101,6 @@ def interval_of_difference(
 
 def students_t(runs: int) -> float:
     """Give the 97.5% point of Student's t distribution for the mean of `runs` runs, at least 2; of many it is 1.96."""
-    from scipy.stats import t  # takes a second to import
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-    return float(t.ppf(0.975, runs - 1))
+    return float(stdtrit(runs - 1, 0.975))

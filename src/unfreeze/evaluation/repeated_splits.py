@@ -42,22 +42,22 @@ def compare_over_splits(experiments: Mapping[str, Sequence[Answers]], others: in
 
 def _pair(a: str, b: str, experiments: Mapping[str, Sequence[Answers]], others: int) -> tuple[Pair, float]:
     """Compare one pair as if there were no other: the corrected p-value and the verdict are still to come."""
-    from scipy.stats import t  # takes a second to import
+    from scipy.special import stdtr, stdtrit  # scipy.stats takes a second to import
 
     splits = list(zip(experiments[a], experiments[b], strict=True))
     differences = [float(first.right.mean() - second.right.mean()) for first, second in splits]
     tested = experiments[a][0].right.shape[1]
     error = error_over_splits(differences, tested, others)
-    student = t(len(splits) - 1)
+    freedom = len(splits) - 1
     mean = fmean(differences)
     # Without any spread there is nothing to divide by: a difference is then beyond doubt, and none is no difference
-    p_value = float(2 * student.sf(abs(mean) / error)) if error else float(mean == 0)
+    p_value = float(2 * stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
     pair = Pair(
         a=a,
         b=b,
         difference=mean,
         ci95=interval_over_splits(differences, tested, others, least=-1.0),
-        smallest=float(student.ppf(0.975) + student.ppf(POWER)) * error,
+        smallest=float(stdtrit(freedom, 0.975) + stdtrit(freedom, POWER)) * error,
         p_mcnemar=min(1.0, 2 * median(mcnemar_over_seeds(first, second) for first, second in splits)),
         p_holm=p_value,
         verdict="within noise",
