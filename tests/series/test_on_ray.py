@@ -3,8 +3,11 @@
 import importlib.util
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,20 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "spread.yaml"
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_for(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port)).close()
+        time.sleep(0.2)
+
+
 def test_without_ray_it_is_said_what_to_install(recipe, solar_cells, tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else found(name))
@@ -37,9 +54,7 @@ def test_without_ray_it_is_said_what_to_install(recipe, solar_cells, tmp_path, m
 
 
 def test_an_address_where_nobody_answers(recipe, solar_cells, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(RunError, match=f"--on 127.0.0.1:{port}"):
         unfreeze.run(recipe, data=solar_cells, out=tmp_path / "out", on=f"127.0.0.1:{port}")
 
@@ -69,10 +84,31 @@ def test_three_nodes_of_which_one_dies(recipe, solar_cells, tmp_path, monkeypatc
         assert killed_in_training == [True]
     finally:
         cluster.shutdown()
-    for run in (f"{name}/seed-{seed}" for name in ("frozen", "tuned") for seed in (0, 1)):
-        here, there = (each / "experiments" / run for each in (tmp_path / "here", out))
+    assert_same(tmp_path / "here", out, seeds=(0, 1))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_this_machine_is_no_part_of(recipe, solar_cells, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    unfreeze.run(recipe, data=solar_cells, out=tmp_path / "here")
+    monkeypatch.setenv("UNFREEZE_CACHE", str(tmp_path / "cache"))
+    port = free_port()
+    start = [Path(sys.executable).parent / "ray", "start", "--head", "--block", f"--port={free_port()}"]
+    ports = [f"--ray-client-server-port={port}", f"--num-cpus={thread_count()}", "--include-dashboard=false"]
+    cluster = subprocess.Popen([*start, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        unfreeze.run(recipe, data=solar_cells, out=tmp_path / "there", on=f"ray://127.0.0.1:{port}")
+    finally:
+        cluster.terminate()
+        cluster.wait(60)
+    assert_same(tmp_path / "here", tmp_path / "there", seeds=(0,))
+
+
+def assert_same(here: Path, there: Path, seeds: tuple[int, ...]) -> None:
+    for run in (Path("experiments", name, f"seed-{seed}") for name in ("frozen", "tuned") for seed in seeds):
         for file in ("predictions.csv", "history.csv", "config.yaml"):
-            assert (here / file).read_bytes() == (there / file).read_bytes()
-        weights = [json.loads((each / "lineage.json").read_text())["weights_sha256"] for each in (here, there)]
+            assert (here / run / file).read_bytes() == (there / run / file).read_bytes()
+        weights = [json.loads((out / run / "lineage.json").read_text())["weights_sha256"] for out in (here, there)]
         assert weights[0] == weights[1]
-    assert len((out / "test_reads.jsonl").read_text().splitlines()) == 1
+    assert len((there / "test_reads.jsonl").read_text().splitlines()) == 1
