@@ -13,8 +13,8 @@ from unfreeze.data.inputs import Pixels
 from unfreeze.features.activations import Activations
 from unfreeze.features.cut import Cut, find_cut, split
 from unfreeze.features.engine import Engine
+from unfreeze.features.faster_layers import with_faster_layers
 from unfreeze.features.graph import tensor_names
-from unfreeze.features.pointwise import with_matrix_products
 from unfreeze.models.classifier import (
     InferenceMode,
     backbone_of,
@@ -144,7 +144,7 @@ def _trained_part(backbone: keras.Model, head: tuple[keras.Layer, ...], unfrozen
     cut = cut_of(extractor, unfrozen)
     _, suffix = split(extractor, cut)
     row = keras.Input(cut.shapes[0] if len(cut.shapes) == 1 else (sum(map(int, map(np.prod, cut.shapes))),), name="row")
-    features = InferenceMode(with_matrix_products(suffix))(_taken_apart(row, cut)) if suffix else row
+    features = InferenceMode(with_faster_layers(suffix))(_taken_apart(row, cut)) if suffix else row
     return keras.Model(row, on_features(head, features), name="trained_part")
 
 
