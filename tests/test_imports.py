@@ -85,7 +85,7 @@ def test_results_are_read_without_keras(file):
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
-        # the last four: a GPU's name, what compiles, TensorFlow's way to ONNX, a dataset in TensorFlow's form
+        # the last five: a GPU's name, what compiles, TensorFlow's way to ONNX, its dataset, its way to normalize
         if file.name not in (
             "backend.py",
             "environment.py",
