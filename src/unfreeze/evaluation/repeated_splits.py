@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import fmean, median
 
-from unfreeze.evaluation.intervals import error_over_splits, interval_over_splits
+from unfreeze.evaluation.intervals import error_over_splits, interval_over_splits, students_t
 from unfreeze.evaluation.paired import Answers, Pair, holm, mcnemar_over_seeds, verdict
 
 POWER = 0.8
@@ -57,7 +57,7 @@ def _pair(a: str, b: str, experiments: Mapping[str, Sequence[Answers]], others: 
         b=b,
         difference=mean,
         ci95=interval_over_splits(differences, tested, others, least=-1.0),
-        smallest=float(stdtrit(freedom, 0.975) + stdtrit(freedom, POWER)) * error,
+        smallest=(students_t(len(splits)) + float(stdtrit(freedom, POWER))) * error,
         p_mcnemar=min(1.0, 2 * median(mcnemar_over_seeds(first, second) for first, second in splits)),
         p_holm=p_value,
         verdict="within noise",
