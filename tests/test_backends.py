@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import rows
+from tests.ports import free_port
 from unfreeze.backend import BACKENDS
 
 ROOT = Path(__file__).parents[1]
@@ -166,10 +166,7 @@ def test_two_devices_learn_what_one_learns(backends, tmp_path):
 
 
 def test_two_processes_learn_what_one_learns(backends, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    together = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    together = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{free_port()}", "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
     outs = [tmp_path / number for number in "01"]
     processes = [
         backends.start("jax", *backends.run(out), **together, KERAS_DISTRIBUTION_PROCESS_ID=out.name) for out in outs

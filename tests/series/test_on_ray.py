@@ -2,16 +2,15 @@
 
 import importlib.util
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.ports import free_port, wait_for
 
 import unfreeze
 from unfreeze.backend import thread_count
@@ -30,20 +29,6 @@ RECIPE = {
 def recipe(tmp_path: Path) -> Path:
     (tmp_path / "spread.yaml").write_text(yaml.safe_dump(RECIPE))
     return tmp_path / "spread.yaml"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with suppress(OSError):
-            return socket.create_connection(("127.0.0.1", port)).close()
-        time.sleep(0.2)
 
 
 def test_without_ray_it_is_said_what_to_install(recipe, solar_cells, tmp_path, monkeypatch):
