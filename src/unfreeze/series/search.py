@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import optuna
 
 from unfreeze import config
@@ -21,8 +20,7 @@ from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
-from unfreeze.errors import LayerError, RunError
-from unfreeze.evaluation.paired import compare_pairs
+from unfreeze.errors import BackboneError, LayerError, RunError
 from unfreeze.features.frozen import FrozenLayers, cut_of
 from unfreeze.models.backbones import default_image_size, pretrained_backbone
 from unfreeze.models.blocks import find_blocks
@@ -35,12 +33,14 @@ from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
 from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.lock import held
+from unfreeze.series.outlook import outlook
 from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.plan import MACS_PER_CORE_SECOND
 from unfreeze.series.recipe import check_recipe, resolve, write_recipe
 from unfreeze.series.run import run
 from unfreeze.series.search_space import ALL, depths_of, draw, fine_tuning, probe
-from unfreeze.series.trials import Pace, Trial, describe, read_trials, write_trials
+from unfreeze.series.trials import Pace, Trial, best_of, describe, read_trials, write_trials
+from unfreeze.series.watch import OutOfTime, Watch
 from unfreeze.training.custom import Custom
 
 BEST = "best"
@@ -52,12 +52,11 @@ FEWEST_EPOCHS = 3
 PATIENCE = 6
 """A search ends when so many trials in a row brought nothing better."""
 
+PROBING_SHARE = 0.25
+"""No further network is looked at after this share of the time."""
+
 FINISH = 15.0
 """Seconds for pictures, report and what else comes after the last trial, beside the test photos themselves."""
-
-
-class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
-    """A trial's time is up."""
 
 
 def search(
@@ -113,13 +112,6 @@ def search(
     return results
 
 
-def backbones_at_hand() -> list[str]:
-    """Name the networks whose ImageNet weights are on this machine, the smallest first."""
-    from unfreeze.models.efficientnet_lite import VARIANTS, weights_installed
-
-    return [f"efficientnet_lite{number}" for number in range(len(VARIANTS)) if weights_installed(number)]
-
-
 def _recipe(series: str, data: str | Path, settings: dict[str, Any]) -> Recipe:
     return check_recipe({"name": series, "data": {"source": str(data)}, "experiments": {BEST: settings}}, "The call")
 
@@ -161,7 +153,9 @@ class Search:
         for backbone in self.backbones:
             if not any(trial.is_probe and trial.settings["backbone"] == backbone for trial in self._finished):
                 self._probe(backbone)
-        backbone = self._best(self._probes).settings["backbone"]
+            if self.clock() - self.began > PROBING_SHARE * self.seconds:
+                break
+        backbone = best_of(self._probes).settings["backbone"]
         self._probe_half(backbone)
         depths = depths_of(self._block_count(backbone))
         self.study.enqueue_trial(
@@ -188,7 +182,13 @@ class Search:
     def _probe(self, backbone: str) -> None:
         """Fit a head on a network's features; of a second network only if that takes little of the time."""
         first = backbone == self.backbones[0]
-        needed = self._probe_seconds(backbone)
+        try:
+            needed = self._probe_seconds(backbone)
+        except BackboneError as error:
+            if first:
+                raise
+            say(f"{backbone} is left out. {error}")
+            return
         if first and needed > 0.5 * self.left():
             photos = len(self.photos.splits.train(1.0))
             affordable = max(0.4 * self.left(), 1.0) / needed
@@ -299,7 +299,7 @@ class Search:
         loss = f"{trial.loss:.3f}" if trial.loss is not None else ""
         what, left = describe(settings), max(self.left(), 0)
         say(f"{number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {what}; {left:.0f} s left")
-        kept = {self._best(group).number for group in (self._probes, self._tuned) if group}
+        kept = {best_of(group).number for group in (self._probes, self._tuned) if group}
         for other in self.trials:
             if other.number not in kept:
                 shutil.rmtree(self._folder(other.number), ignore_errors=True)
@@ -331,10 +331,6 @@ class Search:
     def _tuned(self) -> list[Trial]:
         return [trial for trial in self._finished if not trial.is_probe]
 
-    @staticmethod
-    def _best(trials: Sequence[Trial]) -> Trial:
-        return min(trials, key=lambda trial: trial.loss or math.inf)
-
     _share: float = 1.0
 
     @property
@@ -347,11 +343,11 @@ class Search:
         tuned = [trial for trial in self.trials if trial.drawn]
         if not self._tuned:
             return len(tuned)
-        return sum(trial.number > self._best(self._tuned).number for trial in tuned)
+        return sum(trial.number > best_of(self._tuned).number for trial in tuned)
 
     def winner(self) -> Trial:
         """Choose by accuracy between the best head and the best fine-tuning; of equals the head, which is simpler."""
-        best = [self._best(group) for group in (self._probes, self._tuned) if group]
+        best = [best_of(group) for group in (self._probes, self._tuned) if group]
         return max(best, key=lambda trial: trial.accuracy or 0.0)
 
     def publish(self) -> None:
@@ -371,103 +367,9 @@ class Search:
         shutil.rmtree(self.folder.path / "trials", ignore_errors=True)
 
 
-class Watch(keras.callbacks.Callback):
-    """Looks at the clock during a trial, and stops one that is worse than others were.
-
-    Args:
-        clock: gives seconds.
-        deadline: when the trial must end.
-        asked: Optuna's trial, which hears of every epoch; None for one that is never stopped.
-
-    Attributes:
-        epochs: seconds of each epoch of the last phase.
-    """
-
-    def __init__(self, clock: Callable[[], float], deadline: float, asked: Any):
-        super().__init__()
-        self._clock, self._deadline, self._asked = clock, deadline, asked
-        self.epochs: list[float] = []
-        self._first = self._last = clock()
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Begin a phase."""
-        self.epochs, self._first, self._last = [], self._clock(), self._clock()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop when the time is up."""
-        if self._clock() > self._deadline:
-            raise OutOfTime
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop when others were better by then."""
-        now = self._clock()
-        self.epochs.append(now - self._last)
-        self._last = now
-        logs = logs or {}
-        is_probe = logs.get("learning_rate", 0) is None
-        if self._asked is None or is_probe or "val_loss" not in logs:
-            return
-        total = (self.params or {}).get("epochs") or 1
-        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / total))
-        if self._asked.should_prune():
-            raise optuna.TrialPruned
-
-    def around(self, began: float, ended: float) -> tuple[float, float]:
-        """Give the seconds before the second epoch, less one epoch, and after the last."""
-        usual = self.epochs[1] if len(self.epochs) > 1 else 0.0
-        first = self.epochs[0] if self.epochs else 0.0
-        return self._first - began + max(first - usual, 0.0), ended - self._last
-
-
 def _distributions() -> dict[str, Any]:
     """Give the search space as Optuna keeps it."""
     study = optuna.create_study()
     asked = study.ask()
     draw(asked, [ALL])
     return dict(asked.distributions)
-
-
-def outlook(trials: Sequence[Trial], minutes: float) -> list[str]:
-    """Say what a search found, and what more minutes or photos would likely bring, by validation photos alone."""
-    finished = [trial for trial in trials if trial.outcome == "finished"]
-    share = max((trial.settings["fraction"] for trial in finished), default=1.0)
-    heads = [trial for trial in finished if trial.is_probe and trial.settings["fraction"] == share]
-    halves = [trial for trial in finished if trial.is_probe and trial.settings["fraction"] < share]
-    tuned = [trial for trial in finished if not trial.is_probe]
-    lines = []
-    if not heads:
-        return lines
-    head = Search._best(heads)
-    count = len(head.right)
-    if tuned:
-        best = Search._best(tuned)
-        [pair] = compare_pairs({"a head alone": head.answers, "fine-tuning": best.answers})
-        low, high = (f"{100 * value:+.1f}" for value in pair.ci95)
-        gain = f"{100 * pair.difference:+.1f} points ({low} to {high}) on {count} validation photos"
-        lines.append(
-            {
-                "better": f"Fine-tuning is worth it: {gain}.",
-                "worse": f"Fine-tuning is not worth it: {gain}.",
-                "within noise": f"Fine-tuning made no difference that shows: {gain}. A head alone may be as good.",
-            }[pair.verdict]
-        )
-        later = [trial for trial in trials if trial.number > best.number and trial.drawn]
-        epochs = best.settings["phases"][-1]["epochs"]
-        if epochs < config.train_epochs(1) and len(later) < 2:
-            lines.append(
-                f"More minutes would likely help: the best came last of {len(trials)} trials, with {epochs} epochs."
-            )
-        else:
-            lines.append(
-                f"More minutes would likely bring little: {len(later)} trials after the best one were no better."
-            )
-    else:
-        lines.append(f"There was no time for fine-tuning in {minutes:g} minutes; more would likely help.")
-    same = [half for half in halves if half.settings["backbone"] == head.settings["backbone"]]
-    if same and same[0].accuracy is not None and head.accuracy is not None:
-        gained = 100 * (head.accuracy - same[0].accuracy)
-        lines.append(
-            f"A head on half of the photos was right on {same[0].accuracy:.1%}, on all of them on {head.accuracy:.1%}: "
-            f"twice the photos would likely bring {'about as much again' if gained > 0.5 else 'little'}."
-        )
-    return lines

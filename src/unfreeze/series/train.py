@@ -9,6 +9,7 @@ from unfreeze import config
 from unfreeze.config import Unfreeze
 from unfreeze.data.sources import Source, open_source
 from unfreeze.errors import RecipeError
+from unfreeze.models.at_hand import backbones_at_hand
 from unfreeze.models.backbones import default_image_size, pretrained_backbone
 from unfreeze.models.blocks import find_blocks
 from unfreeze.report.results import Results
@@ -45,7 +46,7 @@ def train(
     Args:
         data: a folder, a CSV, an archive, a URL, or the name of a data set.
         backbone: name of the pretrained network, `keras_hub:` and a preset, or the path of a `.keras` file (default:
-            EfficientNet-Lite0; in a search all EfficientNet-Lites that are installed).
+            EfficientNet-Lite0; in a search all whose weights are on this machine).
         fraction: share of each class's training photos, over 0 and at most 1.
         unfreeze: last N layers, a block's name, `all`, or 0 for feature extraction.
         epochs: passes over the photos.
@@ -74,7 +75,7 @@ def train(
     if minutes is not None:
         fixed = {"fraction": fraction != 1, "from": start_from, "seeds": seeds != 1, "name": name, **chosen, **own}
         _ensure_searchable(minutes, [key for key, value in fixed.items() if value or key in chosen])
-        from unfreeze.series.search import backbones_at_hand, search  # Optuna takes half a second
+        from unfreeze.series.search import search  # Optuna takes half a second
 
         return search(data, minutes, series, [backbone] if backbone else backbones_at_hand(), out, force, allow_bad)
 

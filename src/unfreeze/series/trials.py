@@ -1,7 +1,8 @@
 """What a search has tried: its record, one line a trial, and how long further trials will take."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ def read_trials(file: Path) -> list[Trial]:
 def write_trials(file: Path, trials: Sequence[Trial]) -> None:
     """Write the record anew."""
     replace_text(file, "".join(json.dumps(asdict(trial)) + "\n" for trial in trials))
+
+
+def best_of(trials: Iterable[Trial]) -> Trial:
+    """Give the trial with the lowest loss."""
+    return min(trials, key=lambda trial: math.inf if trial.loss is None else trial.loss)
 
 
 @dataclass

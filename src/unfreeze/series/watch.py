@@ -1,0 +1,59 @@
+"""Stops a trial whose time is up, or that is worse than others were."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import optuna
+
+
+class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
+    """A trial's time is up."""
+
+
+class Watch(keras.callbacks.Callback):
+    """Looks at the clock during a trial, and stops one that is worse than others were.
+
+    Args:
+        clock: gives seconds.
+        deadline: when the trial must end.
+        asked: Optuna's trial, which hears of every epoch; None for one that is never stopped.
+
+    Attributes:
+        epochs: seconds of each epoch of the last phase.
+    """
+
+    def __init__(self, clock: Callable[[], float], deadline: float, asked: Any):
+        super().__init__()
+        self._clock, self._deadline, self._asked = clock, deadline, asked
+        self.epochs: list[float] = []
+        self._first = self._last = clock()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Begin a phase."""
+        self.epochs, self._first, self._last = [], self._clock(), self._clock()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop when the time is up."""
+        if self._clock() > self._deadline:
+            raise OutOfTime
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop when others were better by then."""
+        now = self._clock()
+        self.epochs.append(now - self._last)
+        self._last = now
+        logs = logs or {}
+        is_probe = logs.get("learning_rate", 0) is None
+        if self._asked is None or is_probe or "val_loss" not in logs:
+            return
+        total = (self.params or {}).get("epochs") or 1
+        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / total))
+        if self._asked.should_prune():
+            raise optuna.TrialPruned
+
+    def around(self, began: float, ended: float) -> tuple[float, float]:
+        """Give the seconds before the second epoch, less one epoch, and after the last."""
+        usual = self.epochs[1] if len(self.epochs) > 1 else 0.0
+        first = self.epochs[0] if self.epochs else 0.0
+        return self._first - began + max(first - usual, 0.0), ended - self._last
