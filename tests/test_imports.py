@@ -95,6 +95,7 @@ def test_only_keras_knows_the_backend():
             "onnx_from_tensorflow.py",
             "batches.py",
             "faster_layers.py",
+            "adam.py",
         ):
             assert not any(module.split(".")[0] in ("tensorflow", "jax", "torch") for module in imports(file)), file
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from unfreeze.config import DEFAULT_LOSS, SOFT_LOSS, Regimen
 from unfreeze.errors import RecipeError
+from unfreeze.training.adam import adam
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Custom:
     def optimizer_at(self, learning_rate: float) -> keras.optimizers.Optimizer:
         """Give a new optimizer for a phase."""
         if self.optimizer is None:
-            return keras.optimizers.Adam(learning_rate)
+            return adam(learning_rate)
         if not isinstance(self.optimizer, keras.optimizers.Optimizer):
             return self.optimizer(learning_rate)
         settings: dict[str, Any] = self.optimizer.get_config()
