@@ -17,7 +17,8 @@ from tests.networks import assert_close
 
 from unfreeze.features import engine as engine_module
 from unfreeze.features import onnx_export
-from unfreeze.features.engine import GPU_BATCH, KERAS_BATCH, Choice, Engine, model_sha256, row_shape, unpack
+from unfreeze.features.engine import GPU_BATCH, KERAS_BATCH, Choice, Engine, row_shape, unpack
+from unfreeze.features.fingerprint import model_sha256
 from unfreeze.models.classifier import feature_extractor
 
 ROWS = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype(np.uint8)

@@ -5,7 +5,6 @@ and threads changes no bit of what ONNX Runtime gives, so that is chosen by meas
 size of a batch can change bits, so it is fixed, and part of the engine's name.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -24,11 +23,10 @@ from pydantic import TypeAdapter
 from unfreeze.backend import thread_count
 from unfreeze.config import Count
 from unfreeze.features.compiled import compiled_copy
-from unfreeze.features.graph import calls
+from unfreeze.features.fingerprint import model_sha256
 from unfreeze.features.onnx_export import export_onnx
 from unfreeze.files import replace_text
 from unfreeze.gpu import has_bfloat16, on_gpu
-from unfreeze.models.weights import weights_sha256
 from unfreeze.onnx_session import OnnxLayers, end_to_end, in_batches, taken_apart
 from unfreeze.progress import say
 from unfreeze.seals import is_as_sealed, seal_file
@@ -59,9 +57,6 @@ GPU_BATCH = 256
 
 _ONE_AT_A_TIME = Lock()
 """A call of a network on a GPU fills it, and takes gigabytes there: Keras holds all layers' outputs to its end."""
-
-ONLY_TRAINING = ("trainable", "_initializer", "_regularizer", "_constraint", "seed")
-"""Endings of settings of a layer that change nothing of what it computes in inference."""
 
 
 @dataclass(frozen=True)
@@ -248,23 +243,6 @@ class Engine:
         return choice if choice.engine == _keras_here() else None
 
 
-def model_sha256(model: keras.Model) -> str:
-    """Name a model by what it computes: its layers, how they are connected, and their weights."""
-    made = {id(tensor): f"input {number} {tensor.shape}" for number, tensor in enumerate(model.inputs)}
-    steps = []
-    for call in calls(model):
-        config = _inference_settings(call.layer.get_config())
-        inputs = [made[id(tensor)] for tensor in call.inputs]
-        # Numbers in the graph, such as the 3 in `x + 3`, stand among the arguments alone
-        steps.append([type(call.layer).__name__, config, inputs, call.args, call.kwargs])
-        made |= {id(tensor): f"{len(steps)}:{number}" for number, tensor in enumerate(call.outputs)}
-    steps.append([made[id(tensor)] for tensor in model.outputs])
-    graph = json.dumps(steps, sort_keys=True, default=_plain)
-    layers = dict.fromkeys(call.layer for call in calls(model))
-    weights = weights_sha256(layer for layer in layers if isinstance(layer, keras.Layer))
-    return hashlib.sha256(f"{graph} {weights}".encode()).hexdigest()
-
-
 def unpack(rows: np.ndarray, model: keras.Model) -> list[Any]:
     """Take rows apart into a model's several inputs; the reverse of what an engine does with several outputs."""
     return taken_apart(rows, [tuple(tensor.shape[1:]) for tensor in model.inputs])
@@ -292,25 +270,6 @@ def _difference(given: np.ndarray, wanted: np.ndarray, tolerance: float) -> str 
     if np.isfinite(largest) and largest <= tolerance:
         return None
     return f"its output differs from Keras's by {largest:.2g} of the largest number, more than rounding"
-
-
-def _inference_settings(config: Any) -> Any:
-    """Leave out what changes nothing of what a layer, or one inside it, computes in inference."""
-    if isinstance(config, dict):
-        return {
-            key: _inference_settings(value) for key, value in config.items() if not str(key).endswith(ONLY_TRAINING)
-        }
-    return [_inference_settings(value) for value in config] if isinstance(config, list | tuple) else config
-
-
-def _plain(value: Any) -> Any:
-    """Stand in for what JSON can't hold, such as an array in a graph."""
-    if isinstance(value, keras.KerasTensor):
-        return "tensor"
-    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
-        array = np.asarray(keras.ops.convert_to_numpy(value))
-        return [str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
-    return str(value)
 
 
 def _onnx_here() -> str:
