@@ -55,6 +55,12 @@ PATIENCE = 6
 PROBING_SHARE = 0.25
 """No further network is looked at after this share of the time."""
 
+MARGIN = 0.9
+"""A fine-tuning gets as many epochs as there is time for in this share of what is left."""
+
+OPENING = 5.0
+"""Seconds that exporting a network and opening its engine take, of the first probe's for its features."""
+
 FINISH = 15.0
 """Seconds for pictures, report and what else comes after the last trial, beside the test photos themselves."""
 
@@ -157,14 +163,11 @@ class Search:
                 break
         backbone = best_of(self._probes).settings["backbone"]
         self._probe_half(backbone)
-        depths = depths_of(self._block_count(backbone))
-        self.study.enqueue_trial(
-            {key: value for key, value in config.TRAIN_FIRST.items() if key != "blocks"}
-            | {"blocks": config.TRAIN_FIRST["blocks"] if config.TRAIN_FIRST["blocks"] in depths else depths[0]}
-        )
+        depths = self._depths(backbone)
         for trial in self._finished:
             if trial.drawn and trial.drawn["blocks"] in depths and trial.loss is not None:
                 self._tell_again(trial, depths)
+        self.study.enqueue_trial(self._usual(backbone), skip_if_exists=True)
         while self._since_best() < PATIENCE:
             asked = self.study.ask()
             drawn = draw(asked, depths)
@@ -178,12 +181,16 @@ class Search:
             state = optuna.trial.TrialState
             told = {"finished": state.COMPLETE, "stopped": state.PRUNED}.get(trial.outcome, state.FAIL)
             self.study.tell(asked, trial.loss if told == state.COMPLETE else None, state=told)
+            if trial.outcome == "out of time":
+                self.study.enqueue_trial(drawn)  # its pace is known now, and with it how many epochs there is time for
 
     def _probe(self, backbone: str) -> None:
-        """Fit a head on a network's features; of a second network only if that takes little of the time."""
+        """Fit a head on a network's features; of a second one only if there is time for fine-tuning it afterwards."""
         first = backbone == self.backbones[0]
         try:
             needed = self._probe_seconds(backbone)
+            epochs = config.train_epochs(len(self.photos.splits.train(self._fraction)))
+            usual = self._seconds(fine_tuning(backbone, self._fraction, self._usual(backbone), epochs))
         except BackboneError as error:
             if first:
                 raise
@@ -194,7 +201,7 @@ class Search:
             affordable = max(0.4 * self.left(), 1.0) / needed
             self._share = max(math.ceil(100 * affordable), 1) / 100 if affordable < 1 else 1.0
             say(f"There isn't time for all {photos:,} photos: {self._share:.0%} of them are trained on")
-        elif not first and needed > 0.15 * self.left():
+        elif not first and needed + usual > self.left():
             return
         self._try(probe(backbone, self._fraction), {})
 
@@ -206,12 +213,11 @@ class Search:
 
     def _epochs(self, backbone: str, drawn: dict[str, Any]) -> int:
         """Give the epochs that a fine-tuning would have: as many as usual, or as there is time for."""
-        share = 0.6 if not any(trial.drawn for trial in self._finished) else 0.95
         wanted = config.train_epochs(len(self.photos.splits.train(self._fraction)))
         fitting = [
             epochs
             for epochs in range(wanted, FEWEST_EPOCHS - 1, -1)
-            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < share * self.left()
+            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < MARGIN * self.left()
         ]
         return fitting[0] if fitting else 0
 
@@ -244,11 +250,16 @@ class Search:
         cut = cut_of(with_pooling(network), tuple(layers))
         return cut.prefix_macs, cut.suffix_macs
 
-    def _block_count(self, backbone: str) -> int:
+    def _depths(self, backbone: str) -> list[int]:
         count = len(find_blocks(pretrained_backbone(backbone, default_image_size(backbone))))
         if not count:
             raise LayerError(f"{backbone} has no blocks that its layers' names tell, so its depth can't be searched.")
-        return count
+        return depths_of(count)
+
+    def _usual(self, backbone: str) -> dict[str, Any]:
+        """Give what `unfreeze train` does without `--minutes`, as if it had been drawn."""
+        depths, blocks = self._depths(backbone), config.TRAIN_FIRST["blocks"]
+        return {**config.TRAIN_FIRST, "blocks": blocks if blocks in depths else depths[0]}
 
     # Trials
 
@@ -260,7 +271,8 @@ class Search:
         place = SeriesFolder(self._folder(number))
         shutil.rmtree(place.path, ignore_errors=True)
         target, outcome, right = place.run(BEST, 0), "finished", ""
-        watch = Watch(self.clock, self.clock() + self.left() if drawn else math.inf, asked)
+        epochs = settings["phases"][-1]["epochs"] if drawn else 0
+        watch = Watch(self.clock, self.clock() + self.left() if drawn else math.inf, epochs, asked)
         division = Division(experiment, [experiment], self._frozen)
         try:
             hits = train_experiment(
@@ -278,7 +290,7 @@ class Search:
             self.pace.learn(
                 f"{experiment.backbone} {phase['unfreeze']}", photos, watch.epochs, *watch.around(began, now)
             )
-        elif outcome == "finished" and (spent := read_sealed(target.metrics)["seconds"]["features"]) > 2:
+        elif outcome == "finished" and (spent := read_sealed(target.metrics)["seconds"]["features"] - OPENING) > 2:
             photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val)
             self.pace.forward = photos * self._macs(experiment.backbone, 0)[0] / spent
         figures = read_sealed(target.metrics)["val"] if outcome == "finished" else {"loss": None, "accuracy": None}
@@ -346,9 +358,9 @@ class Search:
         return sum(trial.number > best_of(self._tuned).number for trial in tuned)
 
     def winner(self) -> Trial:
-        """Choose by accuracy between the best head and the best fine-tuning; of equals the head, which is simpler."""
+        """Choose between the best head and the best fine-tuning by accuracy, and of equals by the loss."""
         best = [best_of(group) for group in (self._probes, self._tuned) if group]
-        return max(best, key=lambda trial: trial.accuracy or 0.0)
+        return max(best, key=lambda trial: (trial.accuracy or 0.0, -(trial.loss or 0.0)))
 
     def publish(self) -> None:
         """Give the winner its place in OUT, and write the recipe that makes it again."""

@@ -17,15 +17,16 @@ class Watch(keras.callbacks.Callback):
     Args:
         clock: gives seconds.
         deadline: when the trial must end.
+        planned: epochs of the last phase.
         asked: Optuna's trial, which hears of every epoch; None for one that is never stopped.
 
     Attributes:
         epochs: seconds of each epoch of the last phase.
     """
 
-    def __init__(self, clock: Callable[[], float], deadline: float, asked: Any):
+    def __init__(self, clock: Callable[[], float], deadline: float, planned: int, asked: Any):
         super().__init__()
-        self._clock, self._deadline, self._asked = clock, deadline, asked
+        self._clock, self._deadline, self._planned, self._asked = clock, deadline, planned, asked
         self.epochs: list[float] = []
         self._first = self._last = clock()
 
@@ -39,16 +40,18 @@ class Watch(keras.callbacks.Callback):
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop when others were better by then."""
+        """Stop when the epochs to come would take too long, or others were better by then."""
         now = self._clock()
         self.epochs.append(now - self._last)
         self._last = now
         logs = logs or {}
         is_probe = logs.get("learning_rate", 0) is None
-        if self._asked is None or is_probe or "val_loss" not in logs:
+        if self._asked is None or is_probe:
             return
-        total = (self.params or {}).get("epochs") or 1
-        self._asked.report(float(logs["val_loss"]), round(100 * len(self.epochs) / total))
+        done = len(self.epochs)
+        if done == 2 and now + (self._planned - done) * self.epochs[1] > self._deadline:
+            raise OutOfTime
+        self._asked.report(float(logs["val_loss"]), round(100 * done / self._planned))
         if self._asked.should_prune():
             raise optuna.TrialPruned
 
