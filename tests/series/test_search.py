@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,14 @@ from tests.conftest import rows
 import unfreeze
 from unfreeze import config
 from unfreeze.errors import RecipeError
-from unfreeze.series.search import outlook, search
+from unfreeze.series.folders import SeriesFolder
+from unfreeze.series.outlook import outlook
+from unfreeze.series.photos import open_photos
+from unfreeze.series.recipe import resolve
+from unfreeze.series.search import Search, search
 from unfreeze.series.search_space import AUGMENTATIONS, depths_of, fine_tuning, probe
 from unfreeze.series.trials import Pace, Trial, read_trials, write_trials
+from unfreeze.series.watch import OutOfTime, Watch
 
 
 class Seconds:
@@ -145,6 +151,43 @@ def test_the_outlook_says_whether_fine_tuning_is_worth_it():
     assert "There was no time for fine-tuning in 2 minutes" in outlook([head, half], 2)[0]
     more = [head, half, better, replace(same, number=3), replace(same, number=4)]
     assert "2 trials after the best one were no better" in outlook(more, 10)[1]
+
+
+def test_another_network_is_looked_at_if_there_is_time_for_fine_tuning_it(solar_cells, tmp_path, monkeypatch):
+    raw = {"name": "cells", "data": {"source": str(solar_cells)}, "experiments": {"best": {}}}
+    recipe, tried = config.Recipe.model_validate(raw), []
+    photos = open_photos(recipe.data, resolve(recipe))
+    search = Search(
+        "cells", solar_cells, photos, SeriesFolder(tmp_path), 0.0, 300.0, lambda: 0.0, ["smaller", "larger"]
+    )
+    monkeypatch.setattr(Search, "left", lambda self: 250.0)
+    monkeypatch.setattr(Search, "_probe_seconds", lambda self, backbone: 20.0)
+    monkeypatch.setattr(Search, "_usual", lambda self, backbone: config.TRAIN_FIRST)
+    monkeypatch.setattr(Search, "_try", lambda self, settings, drawn: tried.append(seconds))
+    for seconds in (240.0, 220.0):
+        monkeypatch.setattr(Search, "_seconds", lambda self, settings, seconds=seconds: seconds)
+        search._probe("larger")
+    assert tried == [220.0]
+
+
+class Asked:
+    """Optuna's trial, which is never worse than others."""
+
+    def report(self, loss: float, step: int) -> None:
+        pass
+
+    def should_prune(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("planned", "fits"), [(8, True), (10, False)])
+def test_a_trial_that_will_take_too_long_ends_after_two_epochs(planned, fits):
+    seconds = iter([0, 0, 0, 20, 30])  # the first epoch takes 20 seconds, all others 10
+    watch = Watch(lambda: next(seconds), 100, planned, Asked())
+    watch.on_train_begin()
+    watch.on_epoch_end(0, {"val_loss": 1.0})
+    with nullcontext() if fits else pytest.raises(OutOfTime):
+        watch.on_epoch_end(1, {"val_loss": 1.0})
 
 
 def test_a_record_that_was_cut_off_in_a_line_is_read_to_there(tmp_path):
