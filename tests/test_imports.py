@@ -85,7 +85,7 @@ def test_results_are_read_without_keras(file):
 
 def test_only_keras_knows_the_backend():
     for file in MODULES:
-        # the last five: a GPU's name, what compiles, TensorFlow's way to ONNX, its dataset, its way to normalize
+        # the last six: a GPU's name, what compiles, and of TensorFlow its way to ONNX, dataset, normalization and Adam
         if file.name not in (
             "backend.py",
             "environment.py",

@@ -15,6 +15,13 @@ def on_gpu() -> bool:
     return "cpu" not in str(array.device).lower()
 
 
+def tensorflow_on_cpu() -> bool:
+    """Whether TensorFlow computes, on the processor: some things have a form there that costs less."""
+    import keras
+
+    return keras.backend.backend() == "tensorflow" and not on_gpu()
+
+
 def gpu_name() -> str | None:
     """Name the GPU that the backend finds."""
     import keras

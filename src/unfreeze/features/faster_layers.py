@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from unfreeze.gpu import on_gpu
+from unfreeze.gpu import tensorflow_on_cpu
 
 
 class OtherForm(keras.layers.Layer):
@@ -63,9 +63,7 @@ def with_faster_layers(network: keras.Model) -> keras.Model:
 
     Where the backend isn't TensorFlow, or there is a GPU, it is the network itself.
     """
-    if keras.backend.backend() != "tensorflow" or on_gpu():
-        return network
-    return keras.models.clone_model(network, clone_function=_faster)
+    return keras.models.clone_model(network, clone_function=_faster) if tensorflow_on_cpu() else network
 
 
 def _faster(layer: Any) -> Any:

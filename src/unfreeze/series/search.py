@@ -185,25 +185,31 @@ class Search:
                 self.study.enqueue_trial(drawn)  # its pace is known now, and with it how many epochs there is time for
 
     def _probe(self, backbone: str) -> None:
-        """Fit a head on a network's features; of a second one only if there is time for fine-tuning it afterwards."""
-        first = backbone == self.backbones[0]
-        try:
-            needed = self._probe_seconds(backbone)
-            epochs = config.train_epochs(len(self.photos.splits.train(self._fraction)))
-            usual = self._seconds(fine_tuning(backbone, self._fraction, self._usual(backbone), epochs))
-        except BackboneError as error:
-            if first:
-                raise
-            say(f"{backbone} is left out. {error}")
+        """Fit a head on a network's features; of a further one only if there is time for fine-tuning it afterwards."""
+        if backbone == self.backbones[0]:
+            self._limit_photos(backbone)
+        elif not self._fits_in(backbone):
             return
-        if first and needed > 0.5 * self.left():
+        self._try(probe(backbone, self._fraction), {})
+
+    def _limit_photos(self, backbone: str) -> None:
+        """Take a share of the photos where there isn't time for all."""
+        needed = self._probe_seconds(backbone)
+        if needed > 0.5 * self.left():
             photos = len(self.photos.splits.train(1.0))
             affordable = max(0.4 * self.left(), 1.0) / needed
             self._share = max(math.ceil(100 * affordable), 1) / 100 if affordable < 1 else 1.0
             say(f"There isn't time for all {photos:,} photos: {self._share:.0%} of them are trained on")
-        elif not first and needed + usual > self.left():
-            return
-        self._try(probe(backbone, self._fraction), {})
+
+    def _fits_in(self, backbone: str) -> bool:
+        """Say whether there is time for a network's head and its usual fine-tuning, and its weights can be had."""
+        try:
+            needed = self._probe_seconds(backbone)
+        except BackboneError as error:
+            say(f"{backbone} is left out. {error}")
+            return False
+        usual = fine_tuning(backbone, self._fraction, self._usual(backbone), self._usual_epochs())
+        return needed + self._seconds(usual) <= self.left()
 
     def _probe_half(self, backbone: str) -> None:
         """Fit the head on half of the photos too, which tells what twice as many would bring."""
@@ -213,13 +219,16 @@ class Search:
 
     def _epochs(self, backbone: str, drawn: dict[str, Any]) -> int:
         """Give the epochs that a fine-tuning would have: as many as usual, or as there is time for."""
-        wanted = config.train_epochs(len(self.photos.splits.train(self._fraction)))
-        fitting = [
+        left = MARGIN * self.left()
+        fitting = (
             epochs
-            for epochs in range(wanted, FEWEST_EPOCHS - 1, -1)
-            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < MARGIN * self.left()
-        ]
-        return fitting[0] if fitting else 0
+            for epochs in range(self._usual_epochs(), FEWEST_EPOCHS - 1, -1)
+            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < left
+        )
+        return next(fitting, 0)
+
+    def _usual_epochs(self) -> int:
+        return config.train_epochs(len(self.photos.splits.train(self._fraction)))
 
     # Time
 
@@ -257,7 +266,7 @@ class Search:
         return depths_of(count)
 
     def _usual(self, backbone: str) -> dict[str, Any]:
-        """Give what `unfreeze train` does without `--minutes`, as if it had been drawn."""
+        """Give what `unfreeze train` does without `--minutes`, as if drawn; less deep in a small network."""
         depths, blocks = self._depths(backbone), config.TRAIN_FIRST["blocks"]
         return {**config.TRAIN_FIRST, "blocks": blocks if blocks in depths else depths[0]}
 

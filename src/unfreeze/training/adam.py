@@ -4,12 +4,12 @@ from typing import Any
 
 import keras
 
-from unfreeze.gpu import on_gpu
+from unfreeze.gpu import tensorflow_on_cpu
 
 
 def adam(learning_rate: float) -> keras.optimizers.Adam:
     """Give Keras's Adam with its usual settings; TensorFlow on a CPU takes each variable's step in one operation."""
-    kind = OneOperation if keras.backend.backend() == "tensorflow" and not on_gpu() else keras.optimizers.Adam
+    kind = OneOperation if tensorflow_on_cpu() else keras.optimizers.Adam
     return kind(learning_rate, name="adam")
 
 
