@@ -117,8 +117,9 @@ class Settings(Regimen, ModelExtras):
         unfreeze: which of the backbone's layers are trained with the head; 0 is feature extraction.
         epochs: passes over the training photos.
         learning_rate: of Adam (default: 1e-3 with a frozen backbone, 1e-4 otherwise).
-        solver: `adam`, or for a frozen backbone `lbfgs`, which fits the head to the photos as they are, not augmented;
-            each epoch is a whole fit with less weight decay than the one before: 0.1, 0.03, 0.01, 0.003, 0.001.
+        solver: `adam`, or for a frozen backbone `lbfgs`, which fits the head to the photos as they are, not augmented,
+            and as `test_views` turns them; each epoch is a whole fit with less weight decay than the one before: 0.1,
+            0.03, 0.01, 0.003, 0.001.
         phases: several stages in turn, in place of `unfreeze`, `epochs`, `learning_rate` and `solver`; the keys of
             `Regimen` that a stage doesn't have are the experiment's.
         seeds: each experiment runs once with each; a seed draws the head's first weights and the photos' order.

@@ -1,5 +1,6 @@
 """A search: cheap trials first, chosen by validation photos, within the time, and made again by its recipe."""
 
+import itertools
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from unfreeze.series.recipe import resolve
 from unfreeze.series.search import Search, search
 from unfreeze.series.search_space import AUGMENTATIONS, depths_of, fine_tuning, probe
 from unfreeze.series.trials import Pace, Trial, read_trials, write_trials
-from unfreeze.series.watch import OutOfTime, Watch
+from unfreeze.series.watch import Diverged, OutOfTime, Watch
 
 
 class Seconds:
@@ -86,8 +87,12 @@ def test_a_search_that_was_cut_off_goes_on(small, solar_cells, tmp_path):
 
 def test_cheap_trials_come_first(found):
     trials = read_trials(found[0] / "trials.jsonl")
-    assert [trial.is_probe for trial in trials[:3]] == [True, True, False]
-    assert trials[1].settings["fraction"] == 0.5
+    heads = list(itertools.takewhile(lambda trial: trial.is_probe, trials))
+    views = [None, "horizontal", "flips"][: len(heads) - 1]
+    assert [trial.settings.get("test_views") for trial in heads[:-1]] == views
+    assert [trial.settings["fraction"] for trial in heads] == [1.0] * len(views) + [0.5]
+    assert not any(trial.is_probe for trial in trials[len(heads) :])
+    assert len(heads) < len(trials)
 
 
 def test_what_is_shipped_is_the_best_on_validation_photos(found):
@@ -153,21 +158,52 @@ def test_the_outlook_says_whether_fine_tuning_is_worth_it():
     assert "2 trials after the best one were no better" in outlook(more, 10)[1]
 
 
-def test_another_network_is_looked_at_if_there_is_time_for_fine_tuning_it(solar_cells, tmp_path, monkeypatch):
+@pytest.fixture
+def begun(solar_cells, tmp_path, monkeypatch):
+    """A search with 250 seconds left, in which features of all photos take 20."""
     raw = {"name": "cells", "data": {"source": str(solar_cells)}, "experiments": {"best": {}}}
-    recipe, tried = config.Recipe.model_validate(raw), []
+    recipe = config.Recipe.model_validate(raw)
     photos = open_photos(recipe.data, resolve(recipe))
-    search = Search(
-        "cells", solar_cells, photos, SeriesFolder(tmp_path), 0.0, 300.0, lambda: 0.0, ["smaller", "larger"]
-    )
     monkeypatch.setattr(Search, "left", lambda self: 250.0)
     monkeypatch.setattr(Search, "_probe_seconds", lambda self, backbone: 20.0)
+    return Search("cells", solar_cells, photos, SeriesFolder(tmp_path), 0.0, 300.0, lambda: 0.0, ["smaller", "larger"])
+
+
+def test_another_network_is_looked_at_if_there_is_time_for_fine_tuning_it(begun, monkeypatch):
+    tried = []
     monkeypatch.setattr(Search, "_usual", lambda self, backbone: config.TRAIN_FIRST)
     monkeypatch.setattr(Search, "_try", lambda self, settings, drawn: tried.append(seconds))
     for seconds in (240.0, 220.0):
         monkeypatch.setattr(Search, "_seconds", lambda self, settings, seconds=seconds: seconds)
-        search._probe("larger")
+        begun._probe("larger")
     assert tried == [220.0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "left", "tried", "chosen"),
+    [
+        ([0.5, 0.6], 2500.0, ["horizontal"], None),
+        ([0.5, 0.4, 0.45], 2500.0, ["horizontal", "flips"], "horizontal"),
+        ([0.5, 0.4, 0.3], 2500.0, ["horizontal", "flips"], "flips"),
+        ([0.5, 0.4, 0.3], 250.0, ["horizontal"], "horizontal"),  # the others would take 40 seconds
+        ([0.5, 0.4, 0.3], 150.0, [], None),
+    ],
+)
+def test_mirrored_photos_are_fitted_to_while_that_helps(losses, left, tried, chosen, begun, monkeypatch):
+    figures = iter(losses)
+
+    def fit(self, settings, drawn):
+        figure = trial(len(self.trials), "1", next(figures), drawn=False)
+        self.trials.append(replace(figure, settings=settings))
+
+    monkeypatch.setattr(Search, "_try", fit)
+    monkeypatch.setattr(Search, "left", lambda self: left)
+    begun._try(probe("n", 1.0), {})
+    begun._probe_views("n")
+    assert [each.settings["test_views"] for each in begun.trials[1:]] == tried
+    assert begun._test_views == chosen
+    begun._probe_views("n")  # as a search that goes on does
+    assert len(begun.trials) == len(tried) + 1
 
 
 class Asked:
@@ -185,9 +221,33 @@ def test_a_trial_that_will_take_too_long_ends_after_two_epochs(planned, fits):
     seconds = iter([0, 0, 0, 20, 30])  # the first epoch takes 20 seconds, all others 10
     watch = Watch(lambda: next(seconds), 100, planned, Asked())
     watch.on_train_begin()
-    watch.on_epoch_end(0, {"val_loss": 1.0})
+    watch.on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
     with nullcontext() if fits else pytest.raises(OutOfTime):
-        watch.on_epoch_end(1, {"val_loss": 1.0})
+        watch.on_epoch_end(1, {"loss": 1.0, "val_loss": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("losses", "diverges"),
+    [([0.5, 0.6, 0.7], True), ([0.5, 0.6, 0.55, 0.6], False), ([0.5, float("nan"), float("nan")], True)],
+)
+def test_a_trial_whose_training_loss_rises_twice_in_a_row_is_stopped(losses, diverges):
+    watch = Watch(lambda: 0.0, 100, 8, Asked())
+    watch.on_train_begin()
+    for epoch, loss in enumerate(losses[:-1]):
+        watch.on_epoch_end(epoch, {"loss": loss, "val_loss": 1.0})
+    with pytest.raises(Diverged) if diverges else nullcontext():
+        watch.on_epoch_end(len(losses), {"loss": losses[-1], "val_loss": 1.0})
+    watch.on_train_begin()  # of the next phase
+    watch.on_epoch_end(0, {"loss": 9.0, "val_loss": 1.0})
+
+
+@pytest.mark.parametrize(("losses", "chosen"), [([0.5, 0.48, 0.476], "a"), ([0.5, 0.48, 0.45], "c"), ([0.5, 0.4], "b")])
+def test_a_larger_network_must_be_better_by_more_than_a_little(losses, chosen, begun):
+    heads = [trial(number, "1", loss, drawn=False) for number, loss in enumerate(losses)]
+    begun.trials = [
+        replace(head, settings=probe(name, 1.0)) for head, name in zip(heads, "abc"[: len(heads)], strict=True)
+    ]
+    assert begun._network() == chosen
 
 
 def test_a_record_that_was_cut_off_in_a_line_is_read_to_there(tmp_path):

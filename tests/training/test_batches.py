@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from unfreeze.training.batches import Batches, epoch_order, for_keras, predict
+from unfreeze.training.batches import Batches, epoch_order, every_view, for_keras, predict
 from unfreeze.training.callbacks import EpochStart
 
 
@@ -52,6 +52,19 @@ def test_the_last_batch_may_be_smaller(count, sizes):
     batches = batches_of(count)
     assert len(batches) == len(sizes)
     assert [len(batches[number][0]) for number in range(len(batches))] == sizes
+
+
+def test_views_can_be_photos_of_their_own():
+    sizes = np.arange(5, dtype="float32")
+    batches = Batches(NotedRows(5), np.arange(5) % 3, batch_size=4, weights=sizes)
+    views = every_view(batches, 3)
+    photos, seen = np.concatenate([views[number][0] for number in range(len(views))]).T
+    assert photos.tolist() == list(range(5)) * 3
+    assert seen.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert views.labels.tolist() == batches.labels.tolist() * 3
+    assert views.weights.tolist() == sizes.tolist() * 3
+    assert views.rows.take(np.array([11, 3, 6, 4]), 7).tolist() == [[1, 2], [3, 0], [1, 1], [4, 0]]
+    assert every_view(batches, 1) is batches
 
 
 def test_labels_go_with_their_photos():

@@ -106,14 +106,18 @@ def test_in_a_run_it_is_followed_by_steps(solar_cells, tmp_path):
         "experiments": {
             "probe": {"solver": "lbfgs"},
             "tuned": {"phases": [{"solver": "lbfgs", "epochs": 2}, {"unfreeze": 5, "epochs": 1}]},
+            "turned": {"solver": "lbfgs", "test_views": "flips"},
         },
     }
     (tmp_path / "probe.yaml").write_text(yaml.safe_dump(recipe))
     plans = unfreeze.plan(tmp_path / "probe.yaml", data=solar_cells)
     needed = [plan.forward_images + plan.cached_images for plan in plans]
-    assert needed == [51 + 9 + 20, 2 * (51 + 9 + 20)]  # the second phase sees one view, and no other is made
+    # of the one with two phases, the second sees one view, and no other is made
+    assert needed == [51 + 9 + 20, 2 * (51 + 9 + 20), 4 * (51 + 9 + 20)]
     out = unfreeze.run(tmp_path / "probe.yaml", data=solar_cells, out=tmp_path / "out").out
-    probe, tuned = (rows(out / "experiments" / name / "seed-0" / "history.csv") for name in ("probe", "tuned"))
+    names = ("probe", "tuned", "turned")
+    probe, tuned, turned = (rows(out / "experiments" / name / "seed-0" / "history.csv") for name in names)
+    assert float(turned[0]["loss"]) != float(probe[0]["loss"])
     assert [row["learning_rate"] for row in probe] == [""] * 5
     assert [row["learning_rate"] for row in tuned] == ["", "", "0.0001"]
     assert [list(row.values()) for row in tuned[:2]] == [list(row.values()) for row in probe[:2]]

@@ -25,7 +25,7 @@ from unfreeze.series.environment import environment
 from unfreeze.series.folders import RunFolder, write_json, write_yaml
 from unfreeze.series.lineage import Parent, lineage, settings
 from unfreeze.series.photos import SeriesPhotos, describe
-from unfreeze.training.batches import Batches, predict
+from unfreeze.training.batches import Batches, every_view, predict
 from unfreeze.training.callbacks import Checkpoint, EpochProgress, HistoryFile
 from unfreeze.training.custom import Custom
 from unfreeze.training.labels import balanced_weights, smoothed
@@ -103,7 +103,7 @@ def train_experiment(
             say(f"{experiment.name}: unfreeze {phase.unfreeze} cuts through {block}")
         seen, epochs = experiment.in_phase(phase), state.begin(unfrozen, phase.epochs)
         with clock("features"):
-            train_pixels = photos.training_pixels(train, seen, epochs)
+            train_pixels = photos.training_pixels(train, seen, phase, epochs)
             train_rows = replace(division, experiment=seen).rows(classifier, unfrozen, train_pixels, True).compute()
             val_rows = division.rows(classifier, unfrozen, val_pixels, training=False).compute()
         with clock("train"), proof_of_freezing(classifier, unfrozen, state.proofs):
@@ -119,6 +119,7 @@ def train_experiment(
             validation = Batches(val_rows, val_targets, experiment.batch_size) if val else None
             shown = [*callbacks, EpochProgress(f"{experiment.name}, {run.title}", phase.epochs, len(batches))]
             if phase.solver == "lbfgs":
+                batches = every_view(batches, train_pixels.views)
                 fit_head(classifier, trained, batches, validation, epochs, [*shown, *own.callbacks])
             else:
                 rate, mixed = phase.learning_rate or 0.0, experiment.in_bfloat16

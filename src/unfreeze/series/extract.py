@@ -72,7 +72,7 @@ def known_rows(
             seen = replace(division, experiment=experiment.in_phase(phase))
             used = photos.test_pixels if phase is experiment.phases[-1] else photos.pixels
             for pixels, training in (
-                (photos.training_pixels(train, seen.experiment, epochs), True),
+                (photos.training_pixels(train, seen.experiment, phase, epochs), True),
                 (used(val, experiment), False),
             ):
                 rows = seen.rows(classifier, unfrozen, pixels, training)

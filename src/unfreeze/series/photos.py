@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unfreeze import progress
-from unfreeze.config import AnyExperiment, DataSettings, Experiment
+from unfreeze.config import AnyExperiment, DataSettings, Experiment, Phase
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.catalog import Catalog, Photo, pixel_store, scan
 from unfreeze.data.inputs import Pixels, TurnedPixels
@@ -55,8 +55,13 @@ class SeriesPhotos:
         store = self._store(experiment.image_size, experiment.resize, photos)
         return TurnedPixels(store, photos, experiment.test_views)
 
-    def training_pixels(self, photos: Sequence[Photo], experiment: Experiment, epochs: range) -> Pixels:
-        """Give photos at the size and in the views that an experiment trains on in these of its epochs."""
+    def training_pixels(self, photos: Sequence[Photo], experiment: Experiment, phase: Phase, epochs: range) -> Pixels:
+        """Give photos at the size and in the views that an experiment trains on in these epochs of a phase.
+
+        L-BFGS fits the head to all the views for which the model is asked later.
+        """
+        if phase.solver == "lbfgs":
+            return self.test_pixels(photos, experiment)
         store = self._store(experiment.image_size, experiment.resize, photos)
         return Pixels(store, photos, experiment.augment or None, experiment.view_seed, experiment.views, epochs)
 

@@ -174,7 +174,7 @@ def _plan(division: Division, photos: SeriesPhotos, expected: set[str]) -> Plann
         seen = replace(division, experiment=experiment.in_phase(phase))
         used = photos.test_pixels if phase is experiment.phases[-1] else photos.pixels
         for pixels, training in (
-            (photos.training_pixels(train, seen.experiment, epochs), True),
+            (photos.training_pixels(train, seen.experiment, phase, epochs), True),
             (used(val, experiment), False),
             (used(test, experiment), False),
         ):

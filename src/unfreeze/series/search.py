@@ -20,6 +20,7 @@ from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
+from unfreeze.data.turned import VIEWS
 from unfreeze.errors import BackboneError, LayerError, RunError
 from unfreeze.features.frozen import FrozenLayers, cut_of
 from unfreeze.models.backbones import default_image_size, pretrained_backbone
@@ -38,9 +39,9 @@ from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.plan import MACS_PER_CORE_SECOND
 from unfreeze.series.recipe import check_recipe, resolve, write_recipe
 from unfreeze.series.run import run
-from unfreeze.series.search_space import ALL, depths_of, draw, fine_tuning, probe
+from unfreeze.series.search_space import ALL, LEAST_RATE, depths_of, draw, fine_tuning, probe
 from unfreeze.series.trials import Pace, Trial, best_of, describe, read_trials, write_trials
-from unfreeze.series.watch import OutOfTime, Watch
+from unfreeze.series.watch import Diverged, OutOfTime, Watch
 from unfreeze.training.custom import Custom
 
 BEST = "best"
@@ -48,6 +49,12 @@ BEST = "best"
 
 FEWEST_EPOCHS = 3
 """A fine-tuning for which there isn't time for so many is not begun."""
+
+VIEWS_SHARE = 0.1
+"""Heads are fitted to mirrored photos, too, as long as that takes no more than this share of what is left."""
+
+LARGER_GAIN = 0.05
+"""A larger network is taken if its head's loss is lower by this share: in the same time it learns fewer epochs."""
 
 PATIENCE = 6
 """A search ends when so many trials in a row brought nothing better."""
@@ -161,7 +168,8 @@ class Search:
                 self._probe(backbone)
             if self.clock() - self.began > PROBING_SHARE * self.seconds:
                 break
-        backbone = best_of(self._probes).settings["backbone"]
+        backbone = self._network()
+        self._probe_views(backbone)
         self._probe_half(backbone)
         depths = self._depths(backbone)
         for trial in self._finished:
@@ -177,12 +185,14 @@ class Search:
                 epochs = self._epochs(backbone, drawn)
             if epochs < FEWEST_EPOCHS:
                 break
-            trial = self._try(fine_tuning(backbone, self._fraction, drawn, epochs), drawn, asked)
+            trial = self._try(fine_tuning(backbone, self._fraction, drawn, epochs, self._test_views), drawn, asked)
             state = optuna.trial.TrialState
-            told = {"finished": state.COMPLETE, "stopped": state.PRUNED}.get(trial.outcome, state.FAIL)
+            told = {"finished": state.COMPLETE, "out of time": state.FAIL}.get(trial.outcome, state.PRUNED)
             self.study.tell(asked, trial.loss if told == state.COMPLETE else None, state=told)
             if trial.outcome == "out of time":
                 self.study.enqueue_trial(drawn)  # its pace is known now, and with it how many epochs there is time for
+            elif trial.outcome == "diverged" and (rate := drawn["learning_rate"] / 3) >= LEAST_RATE:
+                self.study.enqueue_trial({**drawn, "learning_rate": rate})
 
     def _probe(self, backbone: str) -> None:
         """Fit a head on a network's features; of a further one only if there is time for fine-tuning it afterwards."""
@@ -191,6 +201,14 @@ class Search:
         elif not self._fits_in(backbone):
             return
         self._try(probe(backbone, self._fraction), {})
+
+    def _network(self) -> str:
+        """Choose the network with the best head; a larger one must be better by more than a little."""
+        first, *others = (trial for trial in self._probes if "test_views" not in trial.settings)
+        for other in others:
+            if (other.loss or 0.0) < (1 - LARGER_GAIN) * (first.loss or 0.0):
+                first = other
+        return first.settings["backbone"]
 
     def _limit_photos(self, backbone: str) -> None:
         """Take a share of the photos where there isn't time for all."""
@@ -211,9 +229,20 @@ class Search:
         usual = fine_tuning(backbone, self._fraction, self._usual(backbone), self._usual_epochs())
         return needed + self._seconds(usual) <= self.left()
 
+    def _probe_views(self, backbone: str) -> None:
+        """Fit the head to mirrored photos too, and if that was better to photos upside down."""
+        for test_views in ("horizontal", "flips"):
+            settings = probe(backbone, self._fraction, test_views)
+            if not any(trial.settings == settings for trial in self._finished):
+                if VIEWS[test_views] / 2 * self._probe_seconds(backbone) > VIEWS_SHARE * self.left():
+                    break
+                self._try(settings, {})
+            if self._test_views != test_views:
+                break
+
     def _probe_half(self, backbone: str) -> None:
         """Fit the head on half of the photos too, which tells what twice as many would bring."""
-        settings = probe(backbone, self._fraction / 2)
+        settings = probe(backbone, self._fraction / 2, self._test_views)
         if self.left() > 20 and not any(trial.settings == settings for trial in self.trials):
             self._try(settings, {})
 
@@ -235,6 +264,7 @@ class Search:
     def left(self) -> float:
         """Seconds left for trials, so that there is time for the test photos and the report at the end."""
         test = len(self.photos.splits.test) * self._macs(self.backbones[0], 0)[0] / self.pace.forward
+        test *= VIEWS[self._test_views]
         return self.began + self.seconds - self.clock() - FINISH - 1.5 * test
 
     def _probe_seconds(self, backbone: str) -> float:
@@ -290,6 +320,8 @@ class Search:
             right = "".join("1" if hit else "0" for hit in hits)
         except OutOfTime:
             outcome = "out of time"
+        except Diverged:
+            outcome = "diverged"
         except optuna.TrialPruned:
             outcome = "stopped"
         now = self.clock()
@@ -299,9 +331,11 @@ class Search:
             self.pace.learn(
                 f"{experiment.backbone} {phase['unfreeze']}", photos, watch.epochs, *watch.around(began, now)
             )
-        elif outcome == "finished" and (spent := read_sealed(target.metrics)["seconds"]["features"] - OPENING) > 2:
-            photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val)
-            self.pace.forward = photos * self._macs(experiment.backbone, 0)[0] / spent
+        elif outcome == "finished" and not experiment.test_views:
+            spent = read_sealed(target.metrics)["seconds"]["features"] - OPENING
+            if spent > 2:
+                photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val)
+                self.pace.forward = photos * self._macs(experiment.backbone, 0)[0] / spent
         figures = read_sealed(target.metrics)["val"] if outcome == "finished" else {"loss": None, "accuracy": None}
         trial = Trial(
             number,
@@ -358,6 +392,11 @@ class Search:
     def _fraction(self) -> float:
         shares = [trial.settings["fraction"] for trial in self.trials if trial.is_probe]
         return max(shares, default=self._share)
+
+    @property
+    def _test_views(self) -> str | None:
+        """The views of a photo with which a head is best."""
+        return best_of(self._probes).settings.get("test_views") if self._probes else None
 
     def _since_best(self) -> int:
         """Count the fine-tunings since the best one."""

@@ -14,6 +14,9 @@ AUGMENTATIONS: dict[str, dict[str, Any] | bool] = {
     "any way up": {"flip": "horizontal_and_vertical", "rotation": 0.08, "zoom": 0.25, "height": 0.1, "width": 0.1},
 }
 
+LEAST_RATE = 1e-4
+"""The smallest learning rate that is drawn."""
+
 ALL = 0
 """Stands for all blocks."""
 
@@ -32,7 +35,7 @@ def draw(trial: "Trial", depths: list[int]) -> dict[str, Any]:
     """
     return {
         "blocks": trial.suggest_categorical("blocks", depths),
-        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", LEAST_RATE, 3e-3, log=True),
         "layer_decay": trial.suggest_float("layer_decay", 0.7, 1.0),
         "augment": trial.suggest_categorical("augment", list(AUGMENTATIONS)),
         "weight_decay": trial.suggest_float("weight_decay", 1e-3, 0.1, log=True),
@@ -40,12 +43,14 @@ def draw(trial: "Trial", depths: list[int]) -> dict[str, Any]:
     }
 
 
-def probe(backbone: str, fraction: float) -> dict[str, Any]:
+def probe(backbone: str, fraction: float, test_views: str | None = None) -> dict[str, Any]:
     """Give the experiment that fits a head alone."""
-    return {"backbone": backbone, "fraction": fraction, "solver": "lbfgs", "augment": False}
+    return {"backbone": backbone, "fraction": fraction, "solver": "lbfgs", "augment": False, **_views(test_views)}
 
 
-def fine_tuning(backbone: str, fraction: float, drawn: dict[str, Any], epochs: int) -> dict[str, Any]:
+def fine_tuning(
+    backbone: str, fraction: float, drawn: dict[str, Any], epochs: int, test_views: str | None = None
+) -> dict[str, Any]:
     """Give the experiment that fits a head and then trains the last blocks with it, as a recipe writes it."""
     unfreeze = {"blocks": drawn["blocks"]} if drawn["blocks"] != ALL else "all"
     return {
@@ -59,4 +64,9 @@ def fine_tuning(backbone: str, fraction: float, drawn: dict[str, Any], epochs: i
         **{key: drawn[key] for key in ("layer_decay", "weight_decay", "dropout")},
         "warmup": 1.0,
         "schedule": "cosine",
+        **_views(test_views),
     }
+
+
+def _views(test_views: str | None) -> dict[str, str]:
+    return {"test_views": test_views} if test_views else {}

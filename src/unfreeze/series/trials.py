@@ -21,7 +21,7 @@ class Trial:
         number: from 0, in the order of starting.
         settings: the experiment as a recipe writes it.
         drawn: what was drawn from the search space; empty where nothing was.
-        outcome: `finished`, `stopped` because it was worse than others, or `out of time`.
+        outcome: `finished`, `stopped` because it was worse than others, `diverged`, or `out of time`.
         loss: on the validation photos, of the best epoch; None without an outcome to compare.
         accuracy: on the validation photos.
         right: a digit a validation photo: 1 where it was predicted right.
@@ -125,10 +125,15 @@ def describe(content: Mapping[str, Any]) -> str:
     """
     share = "" if content["fraction"] == 1 else f", {content['fraction']:.0%} of the photos"
     if content.get("solver") == "lbfgs":
-        return f"{content['backbone']}: a head by L-BFGS{share}"
+        return f"{content['backbone']}: a head by L-BFGS{_turned(content)}{share}"
     phase = content["phases"][-1]
     unfreeze = phase["unfreeze"]
     layers = f"last {unfreeze['blocks']} blocks" if isinstance(unfreeze, dict) else f"layers: {unfreeze}"
     augment = content["augment"]
     views = f"rotation {augment['rotation']}, zoom {augment['zoom']}" if augment else "not augmented"
-    return f"{content['backbone']}: {layers}, {phase['epochs']} epochs at {phase['learning_rate']:.1e}, {views}{share}"
+    steps = f"{phase['epochs']} epochs at {phase['learning_rate']:.1e}"
+    return f"{content['backbone']}: {layers}, {steps}, {views}{_turned(content)}{share}"
+
+
+def _turned(content: Mapping[str, Any]) -> str:
+    return f", test_views {content['test_views']}" if content.get("test_views") else ""

@@ -1,5 +1,6 @@
-"""Stops a trial whose time is up, or that is worse than others were."""
+"""Stops a trial whose time is up, that diverges, or that is worse than others were."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,10 @@ import optuna
 
 class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
     """A trial's time is up."""
+
+
+class Diverged(Exception):  # noqa: N818 (no error: it ends a trial)
+    """A trial's training loss rises."""
 
 
 class Watch(keras.callbacks.Callback):
@@ -28,10 +33,12 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self._clock, self._deadline, self._planned, self._asked = clock, deadline, planned, asked
         self.epochs: list[float] = []
+        self._losses: list[float] = []
         self._first = self._last = clock()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begin a phase."""
+        self._losses = []
         self.epochs, self._first, self._last = [], self._clock(), self._clock()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -40,7 +47,7 @@ class Watch(keras.callbacks.Callback):
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop when the epochs to come would take too long, or others were better by then."""
+        """Stop when the epochs to come would take too long, the training loss rises, or others were better by then."""
         now = self._clock()
         self.epochs.append(now - self._last)
         self._last = now
@@ -51,6 +58,10 @@ class Watch(keras.callbacks.Callback):
         done = len(self.epochs)
         if done == 2 and now + (self._planned - done) * self.epochs[1] > self._deadline:
             raise OutOfTime
+        self._losses.append(float(logs["loss"]))
+        before, between, last = ([math.inf] * 3 + self._losses)[-3:]
+        if not before >= between and not between >= last:  # so written, it holds for losses that are no numbers, too
+            raise Diverged
         self._asked.report(float(logs["val_loss"]), round(100 * done / self._planned))
         if self._asked.should_prune():
             raise optuna.TrialPruned

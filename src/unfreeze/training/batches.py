@@ -105,6 +105,31 @@ def predict(model: keras.Model, rows: Rows, batch_size: int, views: int = 1) -> 
     return total / views
 
 
+def every_view(batches: Batches, views: int) -> Batches:
+    """Give all views of the photos as photos of their own, in order: all in view 0, then all in view 1 and so on."""
+    if views == 1:
+        return batches
+    weights = None if batches.weights is None else np.tile(batches.weights, views)
+    rows, labels = _EveryView(batches.rows, views), np.tile(batches.labels, views)
+    return Batches(rows, labels, batches.batch_size, weights=weights)
+
+
+@dataclass(frozen=True)
+class _EveryView:
+    """Photos in one view behind the same photos in the view before."""
+
+    rows: Rows
+    views: int
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.views
+
+    def take(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        views, photos = np.divmod(indices, len(self.rows))
+        sorted_rows = np.concatenate([self.rows.take(photos[views == view], view) for view in np.unique(views)])
+        return sorted_rows[np.argsort(np.argsort(views, kind="stable"))]
+
+
 @dataclass(frozen=True)
 class _Repeated:
     """Photos, and behind the last one the first again."""
