@@ -306,7 +306,7 @@ TRAIN_AUGMENT = Augmentation(flip="horizontal", rotation=0.03, zoom=0.1)
 
 TRAIN_FIRST: dict[str, Any] = {
     "blocks": 10,
-    "learning_rate": 1.5e-3,
+    "learning_rate": 1e-3,
     "layer_decay": 0.85,
     "augment": "strong",
     "weight_decay": 0.02,

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from tests.conftest import rows
@@ -13,14 +15,15 @@ from tests.conftest import rows
 import unfreeze
 from unfreeze import config
 from unfreeze.errors import RecipeError
+from unfreeze.series.costs import Costs, Pace
 from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.outlook import outlook
 from unfreeze.series.photos import open_photos
 from unfreeze.series.recipe import resolve
 from unfreeze.series.search import Search, search
 from unfreeze.series.search_space import AUGMENTATIONS, depths_of, fine_tuning, probe
-from unfreeze.series.trials import Pace, Trial, read_trials, write_trials
-from unfreeze.series.watch import Diverged, OutOfTime, Watch
+from unfreeze.series.trials import Trial, read_trials, write_trials
+from unfreeze.series.watch import Diverged, OutOfTime, Watch, chance
 
 
 class Seconds:
@@ -165,7 +168,7 @@ def begun(solar_cells, tmp_path, monkeypatch):
     recipe = config.Recipe.model_validate(raw)
     photos = open_photos(recipe.data, resolve(recipe))
     monkeypatch.setattr(Search, "left", lambda self: 250.0)
-    monkeypatch.setattr(Search, "_probe_seconds", lambda self, backbone: 20.0)
+    monkeypatch.setattr(Costs, "probe", lambda self, backbone, fraction: 20.0)
     return Search("cells", solar_cells, photos, SeriesFolder(tmp_path), 0.0, 300.0, lambda: 0.0, ["smaller", "larger"])
 
 
@@ -174,7 +177,7 @@ def test_another_network_is_looked_at_if_there_is_time_for_fine_tuning_it(begun,
     monkeypatch.setattr(Search, "_usual", lambda self, backbone: config.TRAIN_FIRST)
     monkeypatch.setattr(Search, "_try", lambda self, settings, drawn: tried.append(seconds))
     for seconds in (240.0, 220.0):
-        monkeypatch.setattr(Search, "_seconds", lambda self, settings, seconds=seconds: seconds)
+        monkeypatch.setattr(Costs, "fine_tuning", lambda self, settings, seconds=seconds: seconds)
         begun._probe("larger")
     assert tried == [220.0]
 
@@ -183,7 +186,7 @@ def test_another_network_is_looked_at_if_there_is_time_for_fine_tuning_it(begun,
     ("losses", "left", "tried", "chosen"),
     [
         ([0.5, 0.6], 2500.0, ["horizontal"], None),
-        ([0.5, 0.4, 0.45], 2500.0, ["horizontal", "flips"], "horizontal"),
+        ([0.5, 0.49, 0.495], 2500.0, ["horizontal", "flips"], "horizontal"),
         ([0.5, 0.4, 0.3], 2500.0, ["horizontal", "flips"], "flips"),
         ([0.5, 0.4, 0.3], 250.0, ["horizontal"], "horizontal"),  # the others would take 40 seconds
         ([0.5, 0.4, 0.3], 150.0, [], None),
@@ -199,11 +202,12 @@ def test_mirrored_photos_are_fitted_to_while_that_helps(losses, left, tried, cho
     monkeypatch.setattr(Search, "_try", fit)
     monkeypatch.setattr(Search, "left", lambda self: left)
     begun._try(probe("n", 1.0), {})
+    begun.trials.append(replace(trial(1, "1", 0.48, drawn=False), settings=probe("larger", 1.0)))
     begun._probe_views("n")
-    assert [each.settings["test_views"] for each in begun.trials[1:]] == tried
+    assert [each.settings["test_views"] for each in begun.trials[2:]] == tried
     assert begun._test_views == chosen
     begun._probe_views("n")  # as a search that goes on does
-    assert len(begun.trials) == len(tried) + 1
+    assert len(begun.trials) == len(tried) + 2
 
 
 class Asked:
@@ -228,10 +232,12 @@ def test_a_trial_that_will_take_too_long_ends_after_two_epochs(planned, fits):
 
 @pytest.mark.parametrize(
     ("losses", "diverges"),
-    [([0.5, 0.6, 0.7], True), ([0.5, 0.6, 0.55, 0.6], False), ([0.5, float("nan"), float("nan")], True)],
+    [([0.7, 0.6, 0.7], True), ([0.7, 0.5, 0.4], False), ([0.7, float("nan")], True)],  # the first epoch may be worse
 )
-def test_a_trial_whose_training_loss_rises_twice_in_a_row_is_stopped(losses, diverges):
-    watch = Watch(lambda: 0.0, 100, 8, Asked())
+def test_a_trial_that_knows_no_more_than_the_classes_shares_is_stopped(losses, diverges):
+    shares = chance(np.array([0, 2, 2, 2]))
+    assert shares == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
+    watch = Watch(lambda: 0.0, 100, 8, Asked(), chance=0.65)
     watch.on_train_begin()
     for epoch, loss in enumerate(losses[:-1]):
         watch.on_epoch_end(epoch, {"loss": loss, "val_loss": 1.0})

@@ -16,32 +16,29 @@ from typing import Any
 import optuna
 
 from unfreeze import config
-from unfreeze.backend import thread_count
 from unfreeze.config import Experiment, Recipe
 from unfreeze.data.cache_folder import cache_folder
 from unfreeze.data.checkup import ensure_usable
 from unfreeze.data.turned import VIEWS
 from unfreeze.errors import BackboneError, LayerError, RunError
-from unfreeze.features.frozen import FrozenLayers, cut_of
+from unfreeze.features.frozen import FrozenLayers
 from unfreeze.models.backbones import default_image_size, pretrained_backbone
 from unfreeze.models.blocks import find_blocks
-from unfreeze.models.classifier import with_pooling
-from unfreeze.models.unfreezing import unfrozen_layers
 from unfreeze.progress import say
 from unfreeze.report.results import Results
 from unfreeze.seals import read_sealed
+from unfreeze.series.costs import Costs
 from unfreeze.series.division import Division
 from unfreeze.series.experiment import train_experiment
 from unfreeze.series.folders import SeriesFolder
 from unfreeze.series.lock import held
 from unfreeze.series.outlook import outlook
 from unfreeze.series.photos import SeriesPhotos, open_photos
-from unfreeze.series.plan import MACS_PER_CORE_SECOND
 from unfreeze.series.recipe import check_recipe, resolve, write_recipe
 from unfreeze.series.run import run
 from unfreeze.series.search_space import ALL, LEAST_RATE, depths_of, draw, fine_tuning, probe
-from unfreeze.series.trials import Pace, Trial, best_of, describe, read_trials, write_trials
-from unfreeze.series.watch import Diverged, OutOfTime, Watch
+from unfreeze.series.trials import Trial, best_of, describe, read_trials, write_trials
+from unfreeze.series.watch import Diverged, OutOfTime, Watch, chance
 from unfreeze.training.custom import Custom
 
 BEST = "best"
@@ -64,9 +61,6 @@ PROBING_SHARE = 0.25
 
 MARGIN = 0.9
 """A fine-tuning gets as many epochs as there is time for in this share of what is left."""
-
-OPENING = 5.0
-"""Seconds that exporting a network and opening its engine take, of the first probe's for its features."""
 
 FINISH = 15.0
 """Seconds for pictures, report and what else comes after the last trial, beside the test photos themselves."""
@@ -141,7 +135,6 @@ class Search:
     seconds: float
     clock: Callable[[], float]
     backbones: list[str]
-    pace: Pace = field(default_factory=lambda: Pace(MACS_PER_CORE_SECOND * thread_count()))
     trials: list[Trial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -151,6 +144,7 @@ class Search:
             self.began -= self.trials[-1].at
             say(f"Going on after {len(self.trials)} trials and {self.trials[-1].at:.0f} seconds")
         self._frozen = FrozenLayers(cache_folder())
+        self.costs = Costs(self.photos.splits)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=len(self.trials), n_startup_trials=5, multivariate=True),
@@ -212,7 +206,7 @@ class Search:
 
     def _limit_photos(self, backbone: str) -> None:
         """Take a share of the photos where there isn't time for all."""
-        needed = self._probe_seconds(backbone)
+        needed = self.costs.probe(backbone, self._fraction)
         if needed > 0.5 * self.left():
             photos = len(self.photos.splits.train(1.0))
             affordable = max(0.4 * self.left(), 1.0) / needed
@@ -222,19 +216,19 @@ class Search:
     def _fits_in(self, backbone: str) -> bool:
         """Say whether there is time for a network's head and its usual fine-tuning, and its weights can be had."""
         try:
-            needed = self._probe_seconds(backbone)
+            needed = self.costs.probe(backbone, self._fraction)
         except BackboneError as error:
             say(f"{backbone} is left out. {error}")
             return False
         usual = fine_tuning(backbone, self._fraction, self._usual(backbone), self._usual_epochs())
-        return needed + self._seconds(usual) <= self.left()
+        return needed + self.costs.fine_tuning(usual) <= self.left()
 
     def _probe_views(self, backbone: str) -> None:
         """Fit the head to mirrored photos too, and if that was better to photos upside down."""
         for test_views in ("horizontal", "flips"):
             settings = probe(backbone, self._fraction, test_views)
             if not any(trial.settings == settings for trial in self._finished):
-                if VIEWS[test_views] / 2 * self._probe_seconds(backbone) > VIEWS_SHARE * self.left():
+                if VIEWS[test_views] / 2 * self.costs.probe(backbone, self._fraction) > VIEWS_SHARE * self.left():
                     break
                 self._try(settings, {})
             if self._test_views != test_views:
@@ -252,42 +246,17 @@ class Search:
         fitting = (
             epochs
             for epochs in range(self._usual_epochs(), FEWEST_EPOCHS - 1, -1)
-            if self._seconds(fine_tuning(backbone, self._fraction, drawn, epochs)) < left
+            if self.costs.fine_tuning(fine_tuning(backbone, self._fraction, drawn, epochs)) < left
         )
         return next(fitting, 0)
 
     def _usual_epochs(self) -> int:
         return config.train_epochs(len(self.photos.splits.train(self._fraction)))
 
-    # Time
-
     def left(self) -> float:
         """Seconds left for trials, so that there is time for the test photos and the report at the end."""
-        test = len(self.photos.splits.test) * self._macs(self.backbones[0], 0)[0] / self.pace.forward
-        test *= VIEWS[self._test_views]
+        test = self.costs.test(self.backbones[0], VIEWS[self._test_views])
         return self.began + self.seconds - self.clock() - FINISH - 1.5 * test
-
-    def _probe_seconds(self, backbone: str) -> float:
-        photos = len(self.photos.splits.train(self._fraction)) + len(self.photos.splits.val)
-        return photos * self._macs(backbone, 0)[0] / self.pace.forward
-
-    def _seconds(self, settings: dict[str, Any]) -> float:
-        """Estimate a fine-tuning."""
-        phase, backbone = settings["phases"][-1], settings["backbone"]
-        augment = settings["augment"]
-        views = 1 + (phase["epochs"] if augment else 0)
-        photos = len(self.photos.splits.train(settings["fraction"])) + len(self.photos.splits.val) // 3
-        unfreeze = phase["unfreeze"]
-        macs = self._macs(backbone, unfreeze if isinstance(unfreeze, str) else unfreeze["blocks"])
-        return self.pace.seconds(photos, views, phase["epochs"], f"{backbone} {unfreeze}", macs)
-
-    def _macs(self, backbone: str, unfreeze: str | int) -> tuple[int, int]:
-        network = pretrained_backbone(backbone, default_image_size(backbone))
-        layers = unfrozen_layers(
-            network, config.Blocks(blocks=unfreeze) if isinstance(unfreeze, int) and unfreeze else unfreeze
-        )
-        cut = cut_of(with_pooling(network), tuple(layers))
-        return cut.prefix_macs, cut.suffix_macs
 
     def _depths(self, backbone: str) -> list[int]:
         count = len(find_blocks(pretrained_backbone(backbone, default_image_size(backbone))))
@@ -311,7 +280,9 @@ class Search:
         shutil.rmtree(place.path, ignore_errors=True)
         target, outcome, right = place.run(BEST, 0), "finished", ""
         epochs = settings["phases"][-1]["epochs"] if drawn else 0
-        watch = Watch(self.clock, self.clock() + self.left() if drawn else math.inf, epochs, asked)
+        deadline = self.clock() + self.left() if drawn else math.inf
+        labels = self.photos.labels(self.photos.splits.train(experiment.fraction))
+        watch = Watch(self.clock, deadline, epochs, asked, chance(labels))
         division = Division(experiment, [experiment], self._frozen)
         try:
             hits = train_experiment(
@@ -326,16 +297,9 @@ class Search:
             outcome = "stopped"
         now = self.clock()
         if drawn:
-            phase = settings["phases"][-1]
-            photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val) // 3
-            self.pace.learn(
-                f"{experiment.backbone} {phase['unfreeze']}", photos, watch.epochs, *watch.around(began, now)
-            )
-        elif outcome == "finished" and not experiment.test_views:
-            spent = read_sealed(target.metrics)["seconds"]["features"] - OPENING
-            if spent > 2:
-                photos = len(self.photos.splits.train(experiment.fraction)) + len(self.photos.splits.val)
-                self.pace.forward = photos * self._macs(experiment.backbone, 0)[0] / spent
+            self.costs.learn_fine_tuning(settings, watch.epochs, *watch.around(began, now))
+        elif outcome == "finished":
+            self.costs.learn_probe(settings, read_sealed(target.metrics)["seconds"]["features"])
         figures = read_sealed(target.metrics)["val"] if outcome == "finished" else {"loss": None, "accuracy": None}
         trial = Trial(
             number,
@@ -395,8 +359,11 @@ class Search:
 
     @property
     def _test_views(self) -> str | None:
-        """The views of a photo with which a head is best."""
-        return best_of(self._probes).settings.get("test_views") if self._probes else None
+        """The views of a photo with which the chosen network's head is best."""
+        if not self._probes:
+            return None
+        heads = [trial for trial in self._probes if trial.settings["backbone"] == self._network()]
+        return best_of(heads).settings.get("test_views")
 
     def _since_best(self) -> int:
         """Count the fine-tunings since the best one."""

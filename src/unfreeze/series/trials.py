@@ -1,9 +1,9 @@
-"""What a search has tried: its record, one line a trial, and how long further trials will take."""
+"""What a search has tried: its record, one line a trial."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,52 +69,6 @@ def write_trials(file: Path, trials: Sequence[Trial]) -> None:
 def best_of(trials: Iterable[Trial]) -> Trial:
     """Give the trial with the lowest loss."""
     return min(trials, key=lambda trial: math.inf if trial.loss is None else trial.loss)
-
-
-@dataclass
-class Pace:
-    """How fast this machine is with these photos, learned from trial to trial.
-
-    Attributes:
-        forward: multiply-adds a second of frozen layers.
-        trained: network and layers trained -> seconds a photo of an epoch.
-        start: seconds until the first step of training, compiling included.
-        end: seconds from the last epoch to the end of a trial.
-    """
-
-    forward: float
-    trained: dict[str, float] = field(default_factory=dict)
-    start: float = 25.0
-    end: float = 8.0
-
-    def seconds(self, photos: int, views: int, epochs: int, unfrozen: str, macs: tuple[int, int]) -> float:
-        """Estimate a trial.
-
-        Args:
-            photos: trained on, and validation photos.
-            views: of each photo that frozen layers have to see.
-            epochs: of training.
-            unfrozen: names network and layers that are trained.
-            macs: of frozen and of trained layers, for one photo.
-        """
-        frozen, trained = macs
-        epoch = self.trained.get(unfrozen) or self._unseen(trained)
-        return self.start + self.end + photos * (views * frozen / self.forward + epochs * epoch)
-
-    def _unseen(self, macs: int) -> float:
-        """Guess a photo's seconds in an epoch: backward is twice as much as forward, and slower than frozen layers."""
-        return 3 * macs / (TRAINED_SHARE * self.forward)
-
-    def learn(self, unfrozen: str, photos: int, epochs: Sequence[float], before: float, after: float) -> None:
-        """Note what a trial took: seconds of each of its epochs, of what came before, and of what came after."""
-        if len(epochs) > 1:
-            self.trained[unfrozen] = sorted(epochs[1:])[len(epochs[1:]) // 2] / max(photos, 1)
-        self.start, self.end = max(before, 5.0), max(after, 2.0)
-
-
-TRAINED_SHARE = 0.5
-"""Speed of training, in multiply-adds a second, as a share of that of frozen layers. Measured for EfficientNet-Lite0 on
-two cores: 0.7 for the last 5 blocks, 0.4 for all layers."""
 
 
 def describe(content: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import optuna
 
 
@@ -13,7 +14,7 @@ class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
 
 
 class Diverged(Exception):  # noqa: N818 (no error: it ends a trial)
-    """A trial's training loss rises."""
+    """A trial has learned less than the classes' shares."""
 
 
 class Watch(keras.callbacks.Callback):
@@ -24,21 +25,21 @@ class Watch(keras.callbacks.Callback):
         deadline: when the trial must end.
         planned: epochs of the last phase.
         asked: Optuna's trial, which hears of every epoch; None for one that is never stopped.
+        chance: training loss of answers that know no more than the classes' shares, in nats.
 
     Attributes:
         epochs: seconds of each epoch of the last phase.
     """
 
-    def __init__(self, clock: Callable[[], float], deadline: float, planned: int, asked: Any):
+    def __init__(self, clock: Callable[[], float], deadline: float, planned: int, asked: Any, chance: float = math.inf):
         super().__init__()
         self._clock, self._deadline, self._planned, self._asked = clock, deadline, planned, asked
+        self._chance = chance
         self.epochs: list[float] = []
-        self._losses: list[float] = []
         self._first = self._last = clock()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begin a phase."""
-        self._losses = []
         self.epochs, self._first, self._last = [], self._clock(), self._clock()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -47,7 +48,7 @@ class Watch(keras.callbacks.Callback):
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop when the epochs to come would take too long, the training loss rises, or others were better by then."""
+        """Stop when the epochs to come would take too long, training diverges, or others were better by then."""
         now = self._clock()
         self.epochs.append(now - self._last)
         self._last = now
@@ -58,9 +59,7 @@ class Watch(keras.callbacks.Callback):
         done = len(self.epochs)
         if done == 2 and now + (self._planned - done) * self.epochs[1] > self._deadline:
             raise OutOfTime
-        self._losses.append(float(logs["loss"]))
-        before, between, last = ([math.inf] * 3 + self._losses)[-3:]
-        if not before >= between and not between >= last:  # so written, it holds for losses that are no numbers, too
+        if done > 1 and not logs["loss"] < self._chance:  # a loss that is no number is not less, either
             raise Diverged
         self._asked.report(float(logs["val_loss"]), round(100 * done / self._planned))
         if self._asked.should_prune():
@@ -71,3 +70,9 @@ class Watch(keras.callbacks.Callback):
         usual = self.epochs[1] if len(self.epochs) > 1 else 0.0
         first = self.epochs[0] if self.epochs else 0.0
         return self._first - began + max(first - usual, 0.0), ended - self._last
+
+
+def chance(labels: np.ndarray) -> float:
+    """Give the cross-entropy, in nats, of answers that know no more of these class numbers than their shares."""
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
