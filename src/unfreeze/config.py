@@ -257,7 +257,7 @@ class Experiment(ModelExtras):
         return sum(phase.epochs for phase in self.phases)
 
     def in_phase(self, phase: Phase) -> "Experiment":
-        """Give the settings by which a phase sees its training photos: L-BFGS takes them as they are."""
+        """Give the settings by which a phase sees its training photos: for L-BFGS they aren't augmented."""
         return self.model_copy(update={"augment": False}) if phase.solver == "lbfgs" else self
 
     @property

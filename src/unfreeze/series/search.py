@@ -228,6 +228,7 @@ class Search:
         for test_views in ("horizontal", "flips"):
             settings = probe(backbone, self._fraction, test_views)
             if not any(trial.settings == settings for trial in self._finished):
+                # half of the views are new, each of all photos
                 if VIEWS[test_views] / 2 * self.costs.probe(backbone, self._fraction) > VIEWS_SHARE * self.left():
                     break
                 self._try(settings, {})
