@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from unfreeze.features.faster_layers import Normalization, Pointwise, with_faster_layers
+from unfreeze.features.faster_layers import Folded, Normalization, with_faster_layers
 from unfreeze.models.classifier import InferenceMode
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -16,25 +16,67 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
     x = inputs = keras.Input((5, 6, 8))
+    x = keras.layers.BatchNormalization(name="first_normal")(x)
     x = keras.layers.Conv2D(12, 1, use_bias=False, name="expand")(x)
-    x = keras.layers.BatchNormalization(name="normal")(x)
-    x = keras.layers.DepthwiseConv2D(3, padding="same", name="filter")(x)
+    x = keras.layers.BatchNormalization(name="expand_normal")(x)
+    x = keras.layers.ReLU(6, name="expand_relu")(x)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="filter")(x)
+    x = keras.layers.BatchNormalization(name="filter_normal", scale=False)(x)
+    x = keras.layers.Activation("swish", name="filter_swish")(x)
     x = keras.layers.Conv2D(8, 1, activation="relu", bias_initializer="ones", name="project")(x)
+    x = keras.layers.BatchNormalization(name="late_normal")(x)
     x = keras.layers.Add(name="add")([x, inputs])
     x = keras.layers.Conv2D(4, 1, strides=2, name="strided")(x)
-    x = keras.layers.Conv2D(4, 3, name="wide", padding="same")(x)
-    network = keras.Model(inputs, x)
-    normal: Any = network.get_layer("normal")
+    x = y = keras.layers.Conv2D(4, 3, name="wide", padding="same", bias_initializer="ones")(x)
+    x = keras.layers.BatchNormalization(name="wide_normal", center=False)(x)
+    x = z = keras.layers.Conv2D(4, 1, name="used_twice")(x)
+    x = keras.layers.BatchNormalization(name="beside_normal")(x)
+    network = keras.Model(inputs, keras.layers.Add(name="end")([x, y, z]))
     rng = np.random.default_rng(2)
-    normal.set_weights([rng.uniform(0.5, 2, 12) for _ in normal.weights])
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, weight.shape) for weight in layer.weights])
     return network
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="other backends keep their layers")
 def test_what_has_a_faster_form_is_replaced_and_nothing_else(network):
-    kinds = {layer.name: type(layer) for layer in with_faster_layers(network).layers}
-    assert {name for name, kind in kinds.items() if kind is Pointwise} == {"expand", "project"}
-    assert {name for name, kind in kinds.items() if kind is Normalization} == {"normal"}
+    faster: Any = with_faster_layers(network)
+    folded = {
+        layer.name: [part and part.name for part in (layer.normalization, layer.activation)]
+        for layer in faster.layers
+        if type(layer) is Folded
+    }
+    assert folded == {
+        "expand": ["expand_normal", "expand_relu"],
+        "filter": ["filter_normal", "filter_swish"],
+        "project": [None, None],
+        "used_twice": [None, None],
+    }
+    kept = {layer.name: type(layer) for layer in faster.layers if type(layer) is not Folded}
+    assert {name for name, kind in kept.items() if kind is Normalization} == {
+        "first_normal",
+        "late_normal",
+        "beside_normal",
+    }
+    assert kept["wide"] is kept["strided"] is keras.layers.Conv2D
+    assert kept["wide_normal"] is keras.layers.BatchNormalization
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="other backends keep their layers")
+def test_layers_that_are_called_twice_stay_as_they_are():
+    inputs = keras.Input((5, 6, 8))
+    shared, normal = keras.layers.Conv2D(8, 1), keras.layers.BatchNormalization()
+    conv_twice = keras.Model(inputs, normal(shared(shared(inputs))))
+    normal_twice = keras.Model(inputs, keras.layers.ReLU()(normal(keras.layers.Conv2D(8, 1)(normal(inputs)))))
+    photos = np.random.default_rng(0).normal(size=(3, 5, 6, 8)).astype("float32")
+    for network, kinds in (
+        (conv_twice, {keras.layers.Conv2D, Normalization}),
+        (normal_twice, {keras.layers.BatchNormalization, Folded, keras.layers.ReLU}),
+    ):
+        faster: Any = with_faster_layers(network)
+        assert {type(layer) for layer in faster.layers[1:]} == kinds
+        np.testing.assert_allclose(faster(photos), network(photos), rtol=1e-5, atol=1e-5)
 
 
 def test_outputs_are_the_same_and_weights_are_shared(network):
@@ -43,18 +85,7 @@ def test_outputs_are_the_same_and_weights_are_shared(network):
     np.testing.assert_allclose(faster(photos), network(photos), rtol=1e-5, atol=1e-5)
     assert {id(weight) for weight in faster.weights} == {id(weight) for weight in network.weights}
     network.get_layer("project").trainable = False
-    assert len(faster.trainable_weights) == len(network.trainable_weights) == 9
-
-
-def test_statistics_of_a_batch_are_used_where_they_are_asked_for(network):
-    photos = np.random.default_rng(0).normal(size=(3, 5, 6, 8)).astype("float32")
-    start = network.get_weights()
-    ours = with_faster_layers(network)(photos, training=True)
-    moved = network.get_weights()
-    assert not np.array_equal(moved[3], start[3])
-    network.set_weights(start)
-    np.testing.assert_allclose(ours, network(photos, training=True), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(moved[3], network.get_weights()[3], rtol=1e-5)
+    assert len(faster.trainable_weights) == len(network.trainable_weights) == 19
 
 
 def test_training_comes_to_the_same_weights(network):
