@@ -46,7 +46,7 @@ class Folded(keras.layers.Layer):
         if bias is not None:
             import tensorflow as tf
 
-            outputs = tf.nn.bias_add(outputs, bias)  # which TensorFlow joins with what is before and after it
+            outputs = tf.nn.bias_add(tf.convert_to_tensor(outputs), bias)  # which TensorFlow joins with what is before and after it
         outputs = convolution.activation(outputs)
         if self.activation:
             outputs = self.activation(outputs)
@@ -55,11 +55,11 @@ class Folded(keras.layers.Layer):
     def _folded(self) -> tuple[Any, Any]:
         """Give kernel and bias with the normalization in them."""
         convolution, normalization = self.convolution, self.normalization
-        kernel = keras.ops.convert_to_tensor(convolution.kernel)
-        bias = keras.ops.convert_to_tensor(convolution.bias) if convolution.use_bias else None
+        kernel: Any = keras.ops.convert_to_tensor(convolution.kernel)
+        bias: Any = keras.ops.convert_to_tensor(convolution.bias) if convolution.use_bias else None
         if not normalization:
             return kernel, bias
-        scale = keras.ops.rsqrt(normalization.moving_variance + normalization.epsilon)
+        scale: Any = keras.ops.rsqrt(normalization.moving_variance + normalization.epsilon)
         if normalization.scale:
             scale = scale * normalization.gamma
         offset = -normalization.moving_mean if bias is None else bias - normalization.moving_mean
@@ -141,7 +141,8 @@ def _users(network: keras.Model) -> dict[int, list[Call | None]]:
 
 def _followers(call: Call, users: dict[int, list[Call | None]], times: Counter[keras.Operation]) -> Iterator[Any]:
     """Give the normalization that alone needs what a linear convolution gives, and the activation that does next."""
-    if call.layer.activation is not keras.activations.linear:
+    convolution: Any = call.layer
+    if convolution.activation is not keras.activations.linear:
         return
     for is_wanted in (_is_normalization, _is_activation):
         user, *others = users[id(call.outputs[0])]
@@ -165,7 +166,11 @@ def _has_known_channels_last(layer: Any) -> bool:
 
 
 def _is_normalization(layer: Any) -> bool:
-    return type(layer) is keras.layers.BatchNormalization and len(layer.output.shape) == 4 and layer.axis in (-1, 3)
+    return type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3) and _rank(layer) == 4
+
+
+def _rank(layer: Any) -> int:
+    return len(layer.output.shape)
 
 
 def _is_activation(layer: Any) -> bool:
