@@ -35,22 +35,27 @@ class Folded(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Run them on [batch, height, width, channels]."""
-        convolution = self.convolution
         kernel, bias = self._folded()
-        if is_product := type(convolution) is keras.layers.Conv2D:
-            outputs = keras.ops.matmul(keras.ops.reshape(inputs, (-1, inputs.shape[-1])), kernel[0, 0])
-        else:
-            outputs = keras.ops.depthwise_conv(
-                inputs, kernel, convolution.strides, convolution.padding, dilation_rate=convolution.dilation_rate
-            )
+        outputs = self._convolved(inputs, kernel)
         if bias is not None:
             import tensorflow as tf
 
-            outputs = tf.nn.bias_add(tf.convert_to_tensor(outputs), bias)  # which TensorFlow joins with what is before and after it
-        outputs = convolution.activation(outputs)
+            outputs = tf.nn.bias_add(outputs, bias)  # which TensorFlow joins with what is before and after it
+        outputs = self.convolution.activation(outputs)
         if self.activation:
             outputs = self.activation(outputs)
-        return keras.ops.reshape(outputs, (-1, *inputs.shape[1:-1], kernel.shape[-1])) if is_product else outputs
+        return (
+            outputs
+            if len(outputs.shape) == 4
+            else keras.ops.reshape(outputs, (-1, *inputs.shape[1:3], kernel.shape[3]))
+        )
+
+    def _convolved(self, inputs: Any, kernel: Any) -> Any:
+        """Give the outputs before the bias; those of a matrix product are rows [batch x height x width, channels]."""
+        if type(self.convolution) is keras.layers.Conv2D:
+            return keras.ops.matmul(keras.ops.reshape(inputs, (-1, inputs.shape[-1])), kernel[0, 0])
+        strides, padding, dilation = (getattr(self.convolution, it) for it in ("strides", "padding", "dilation_rate"))
+        return keras.ops.depthwise_conv(inputs, kernel, strides, padding, dilation_rate=dilation)
 
     def _folded(self) -> tuple[Any, Any]:
         """Give kernel and bias with the normalization in them."""
