@@ -44,11 +44,9 @@ class Folded(keras.layers.Layer):
         outputs = self.convolution.activation(outputs)
         if self.activation:
             outputs = self.activation(outputs)
-        return (
-            outputs
-            if len(outputs.shape) == 4
-            else keras.ops.reshape(outputs, (-1, *inputs.shape[1:3], kernel.shape[3]))
-        )
+        if len(outputs.shape) == 2:
+            outputs = keras.ops.reshape(outputs, (-1, *inputs.shape[1:3], outputs.shape[1]))
+        return outputs
 
     def _convolved(self, inputs: Any, kernel: Any) -> Any:
         """Give the outputs before the bias; those of a matrix product are rows [batch x height x width, channels]."""
