@@ -21,7 +21,7 @@ from unfreeze.series.outlook import outlook
 from unfreeze.series.photos import open_photos
 from unfreeze.series.recipe import resolve
 from unfreeze.series.search import Search, search
-from unfreeze.series.search_space import AUGMENTATIONS, depths_of, fine_tuning, probe
+from unfreeze.series.search_space import ALL, AUGMENTATIONS, depths_of, fine_tuning, probe
 from unfreeze.series.trials import Trial, read_trials, write_trials
 from unfreeze.series.watch import Diverged, OutOfTime, Watch, chance
 
@@ -210,6 +210,46 @@ def test_mirrored_photos_are_fitted_to_while_that_helps(losses, left, tried, cho
     assert len(begun.trials) == len(tried) + 2
 
 
+@pytest.mark.parametrize(
+    ("outcome", "rate", "next_rate"),
+    [("out of time", 1e-3, 1e-3), ("diverged", 1e-3, 1e-3 / 3), ("diverged", 2e-4, None), ("stopped", 1e-3, None)],
+)
+def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_rate, begun, monkeypatch):
+    tried: list[float] = []
+
+    def tune(self, settings, drawn, asked):
+        tried.append(drawn["learning_rate"])
+        state = "finished" if len(tried) > 1 else outcome
+        loss = 0.4 if state == "finished" else None
+        self.trials.append(replace(trial(len(self.trials), "1", 0.4), drawn=drawn, outcome=state, loss=loss))
+        return self.trials[-1]
+
+    monkeypatch.setattr(Search, "_try", tune)
+    monkeypatch.setattr(Search, "_depths", lambda self, backbone: [2, 10, ALL])
+    monkeypatch.setattr(Search, "_usual", lambda self, backbone: {**config.TRAIN_FIRST, "learning_rate": rate})
+    for step in ("_probe_views", "_probe_half"):
+        monkeypatch.setattr(Search, step, lambda self, backbone: None)
+    usual, head = {**config.TRAIN_FIRST, "learning_rate": rate}, trial(0, "1", 0.5, drawn=False)
+    record = replace(trial(1, "1", 0.4), drawn=usual, outcome=outcome, loss=None)
+
+    def go(trials: list[Trial], count: int) -> list[float]:
+        left = [8] * count
+        monkeypatch.setattr(Search, "_epochs", lambda self, backbone, drawn: left.pop() if left else 0)
+        begun.__post_init__()
+        begun.backbones, begun.trials = ["n"], trials
+        tried.clear()
+        begun.go()
+        return [*tried]
+
+    first, second = go([head], 2)
+    [after_a_break] = go([head, record], 1)
+    assert first == rate
+    if next_rate:
+        assert [second, after_a_break] == pytest.approx([next_rate, next_rate])
+    else:
+        assert not {rate, rate / 3} & {second, after_a_break}
+
+
 class Asked:
     """Optuna's trial, which is never worse than others."""
 
@@ -272,6 +312,8 @@ def test_the_pace_is_learned():
     assert guessed == pytest.approx(25 + 8 + 100 * (2 * 0.01 + 10 * 3 * 0.02))
     pace.learn("n all", 100, [9.0, 2.0, 4.0, 2.0], before=12.0, after=3.0)
     assert pace.seconds(100, 2, 10, "n all", (10**8, 10**8)) == pytest.approx(12 + 3 + 100 * (2 * 0.01 + 10 * 0.02))
+    pace.learn("n all", 100, [9.0, 2.0], before=12.0, after=None)  # a trial that was stopped
+    assert pace.end == 3
 
 
 def test_all_that_can_be_drawn_is_a_recipe():

@@ -56,11 +56,13 @@ class Pace:
         """Guess a photo's seconds in an epoch: backward is twice as much as forward, and slower than frozen layers."""
         return 3 * macs / (TRAINED_SHARE * self.forward)
 
-    def learn(self, unfrozen: str, photos: int, epochs: Sequence[float], before: float, after: float) -> None:
-        """Note what a trial took: seconds of each of its epochs, of what came before, and of what came after."""
+    def learn(self, unfrozen: str, photos: int, epochs: Sequence[float], before: float, after: float | None) -> None:
+        """Note what a trial took: seconds of its epochs, of what came before, and of what came after, if any."""
         if len(epochs) > 1:
             self.trained[unfrozen] = sorted(epochs[1:])[len(epochs[1:]) // 2] / max(photos, 1)
-        self.start, self.end = max(before, 5.0), max(after, 2.0)
+        self.start = max(before, 5.0)
+        if after is not None:
+            self.end = max(after, 2.0)
 
 
 class Costs:
@@ -95,7 +97,9 @@ class Costs:
             macs = _macs(settings["backbone"], 0)[0] * self._photos(settings["fraction"])
             self.pace.forward = macs / spent
 
-    def learn_fine_tuning(self, settings: dict[str, Any], epochs: Sequence[float], before: float, after: float) -> None:
+    def learn_fine_tuning(
+        self, settings: dict[str, Any], epochs: Sequence[float], before: float, after: float | None
+    ) -> None:
         """Note what a fine-tuning took, as `Pace.learn` has it."""
         self.pace.learn(_unfrozen(settings), self._passed(settings), epochs, before, after)
 

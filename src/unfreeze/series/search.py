@@ -166,10 +166,12 @@ class Search:
         self._probe_views(backbone)
         self._probe_half(backbone)
         depths = self._depths(backbone)
-        for trial in self._finished:
-            if trial.drawn and trial.drawn["blocks"] in depths and trial.loss is not None:
-                self._tell_again(trial, depths)
+        before = [trial for trial in self.trials if trial.drawn and trial.drawn["blocks"] in depths]
+        for trial in before:
+            self._tell_again(trial, depths)
         self.study.enqueue_trial(self._usual(backbone), skip_if_exists=True)
+        if before:
+            self._follow_up(before[-1])
         while self._since_best() < PATIENCE:
             asked = self.study.ask()
             drawn = draw(asked, depths)
@@ -180,13 +182,8 @@ class Search:
             if epochs < FEWEST_EPOCHS:
                 break
             trial = self._try(fine_tuning(backbone, self._fraction, drawn, epochs, self._test_views), drawn, asked)
-            state = optuna.trial.TrialState
-            told = {"finished": state.COMPLETE, "out of time": state.FAIL}.get(trial.outcome, state.PRUNED)
-            self.study.tell(asked, trial.loss if told == state.COMPLETE else None, state=told)
-            if trial.outcome == "out of time":
-                self.study.enqueue_trial(drawn)  # its pace is known now, and with it how many epochs there is time for
-            elif trial.outcome == "diverged" and (rate := drawn["learning_rate"] / 3) >= LEAST_RATE:
-                self.study.enqueue_trial({**drawn, "learning_rate": rate})
+            self.study.tell(asked, trial.loss, state=_state(trial))
+            self._follow_up(trial)
 
     def _probe(self, backbone: str) -> None:
         """Fit a head on a network's features; of a further one only if there is time for fine-tuning it afterwards."""
@@ -298,7 +295,8 @@ class Search:
             outcome = "stopped"
         now = self.clock()
         if drawn:
-            self.costs.learn_fine_tuning(settings, watch.epochs, *watch.around(began, now))
+            before, after = watch.around(began, now)
+            self.costs.learn_fine_tuning(settings, watch.epochs, before, after if outcome == "finished" else None)
         elif outcome == "finished":
             self.costs.learn_probe(settings, read_sealed(target.metrics)["seconds"]["features"])
         figures = read_sealed(target.metrics)["val"] if outcome == "finished" else {"loss": None, "accuracy": None}
@@ -326,8 +324,17 @@ class Search:
         return trial
 
     def _tell_again(self, trial: Trial, depths: list[int]) -> None:
+        """Tell Optuna of a trial on record."""
         space = {**_distributions(), "blocks": optuna.distributions.CategoricalDistribution(depths)}
-        self.study.add_trial(optuna.trial.create_trial(params=trial.drawn, distributions=space, value=trial.loss))
+        told = optuna.trial.create_trial(params=trial.drawn, distributions=space, value=trial.loss, state=_state(trial))
+        self.study.add_trial(told)
+
+    def _follow_up(self, trial: Trial) -> None:
+        """Ask for what comes next after a trial that had too many epochs or too high a rate."""
+        if trial.outcome == "out of time":
+            self.study.enqueue_trial(trial.drawn)  # its pace is known now, and with it how many there is time for
+        elif trial.outcome == "diverged" and (rate := trial.drawn["learning_rate"] / 3) >= LEAST_RATE:
+            self.study.enqueue_trial({**trial.drawn, "learning_rate": rate})
 
     # The best
 
@@ -393,6 +400,12 @@ class Search:
             if before.is_dir():
                 before.replace(after)
         shutil.rmtree(self.folder.path / "trials", ignore_errors=True)
+
+
+def _state(trial: Trial) -> optuna.trial.TrialState:
+    """Say how a trial ended, as Optuna has it."""
+    states = {"finished": optuna.trial.TrialState.COMPLETE, "out of time": optuna.trial.TrialState.FAIL}
+    return states.get(trial.outcome, optuna.trial.TrialState.PRUNED)
 
 
 def _distributions() -> dict[str, Any]:
