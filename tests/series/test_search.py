@@ -23,7 +23,7 @@ from unfreeze.series.recipe import resolve
 from unfreeze.series.search import Search, search
 from unfreeze.series.search_space import ALL, AUGMENTATIONS, depths_of, fine_tuning, probe
 from unfreeze.series.trials import Trial, read_trials, write_trials
-from unfreeze.series.watch import Diverged, OutOfTime, Watch, chance
+from unfreeze.series.watch import Ended, Watch, chance
 
 
 class Seconds:
@@ -224,6 +224,7 @@ def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_r
         self.trials.append(replace(trial(len(self.trials), "1", 0.4), drawn=drawn, outcome=state, loss=loss))
         return self.trials[-1]
 
+    monkeypatch.setattr("unfreeze.series.search.PATIENCE", 3)
     monkeypatch.setattr(Search, "_try", tune)
     monkeypatch.setattr(Search, "_depths", lambda self, backbone: [2, 10, ALL])
     monkeypatch.setattr(Search, "_usual", lambda self, backbone: {**config.TRAIN_FIRST, "learning_rate": rate})
@@ -251,13 +252,16 @@ def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_r
 
 
 class Asked:
-    """Optuna's trial, which is never worse than others."""
+    """Optuna's trial, which is worse than others from a percentage of its epochs on."""
+
+    def __init__(self, worse_from: int = 200):
+        self.worse_from, self.step = worse_from, 0
 
     def report(self, loss: float, step: int) -> None:
-        pass
+        self.step = step
 
     def should_prune(self) -> bool:
-        return False
+        return self.step >= self.worse_from
 
 
 @pytest.mark.parametrize(("planned", "fits"), [(8, True), (10, False)])
@@ -266,8 +270,16 @@ def test_a_trial_that_will_take_too_long_ends_after_two_epochs(planned, fits):
     watch = Watch(lambda: next(seconds), 100, planned, Asked())
     watch.on_train_begin()
     watch.on_epoch_end(0, {"loss": 1.0, "val_loss": 1.0})
-    with nullcontext() if fits else pytest.raises(OutOfTime):
+    with nullcontext() if fits else pytest.raises(Ended, match="out of time"):
         watch.on_epoch_end(1, {"loss": 1.0, "val_loss": 1.0})
+
+
+def test_a_trial_that_is_worse_than_others_were_is_stopped():
+    watch = Watch(lambda: 0.0, 100, 8, Asked(worse_from=25))
+    watch.on_train_begin()
+    watch.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.5})
+    with pytest.raises(Ended, match="stopped"):
+        watch.on_epoch_end(1, {"loss": 0.5, "val_loss": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -281,7 +293,7 @@ def test_a_trial_that_knows_no_more_than_the_classes_shares_is_stopped(losses, d
     watch.on_train_begin()
     for epoch, loss in enumerate(losses[:-1]):
         watch.on_epoch_end(epoch, {"loss": loss, "val_loss": 1.0})
-    with pytest.raises(Diverged) if diverges else nullcontext():
+    with pytest.raises(Ended, match="diverged") if diverges else nullcontext():
         watch.on_epoch_end(len(losses), {"loss": losses[-1], "val_loss": 1.0})
     watch.on_train_begin()  # of the next phase
     watch.on_epoch_end(0, {"loss": 9.0, "val_loss": 1.0})

@@ -37,8 +37,8 @@ from unfreeze.series.photos import SeriesPhotos, open_photos
 from unfreeze.series.recipe import check_recipe, resolve, write_recipe
 from unfreeze.series.run import run
 from unfreeze.series.search_space import ALL, LEAST_RATE, depths_of, draw, fine_tuning, probe
-from unfreeze.series.trials import Trial, best_of, describe, read_trials, write_trials
-from unfreeze.series.watch import Diverged, OutOfTime, Watch, chance
+from unfreeze.series.trials import HEADINGS, Trial, best_of, read_trials, row, write_trials
+from unfreeze.series.watch import Ended, Watch, chance
 from unfreeze.training.custom import Custom
 
 BEST = "best"
@@ -156,7 +156,7 @@ class Search:
     def go(self) -> None:
         """Try what there is time for."""
         if not self._finished:
-            say("trial  validation    loss  seconds")
+            say(HEADINGS)
         for backbone in self.backbones:
             if not any(trial.is_probe and trial.settings["backbone"] == backbone for trial in self._finished):
                 self._probe(backbone)
@@ -287,12 +287,8 @@ class Search:
                 experiment, 0, None, self.photos, division, target, place.events(target), Custom(), [watch]
             )
             right = "".join("1" if hit else "0" for hit in hits)
-        except OutOfTime:
-            outcome = "out of time"
-        except Diverged:
-            outcome = "diverged"
-        except optuna.TrialPruned:
-            outcome = "stopped"
+        except Ended as end:
+            outcome = str(end)
         now = self.clock()
         if drawn:
             before, after = watch.around(began, now)
@@ -313,15 +309,16 @@ class Search:
         )
         self.trials.append(trial)
         write_trials(self._record, self.trials)
-        accuracy = f"{trial.accuracy:.1%}" if trial.accuracy is not None else outcome
-        loss = f"{trial.loss:.3f}" if trial.loss is not None else ""
-        what, left = describe(settings), max(self.left(), 0)
-        say(f"{number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {what}; {left:.0f} s left")
-        kept = {best_of(group).number for group in (self._probes, self._tuned) if group}
-        for other in self.trials:
-            if other.number not in kept:
-                shutil.rmtree(self._folder(other.number), ignore_errors=True)
+        say(f"{row(trial)}; {max(self.left(), 0):.0f} s left")
+        self._discard_others()
         return trial
+
+    def _discard_others(self) -> None:
+        """Delete the folders of all trials but the best head and the best fine-tuning."""
+        kept = {best_of(group).number for group in (self._probes, self._tuned) if group}
+        for trial in self.trials:
+            if trial.number not in kept:
+                shutil.rmtree(self._folder(trial.number), ignore_errors=True)
 
     def _tell_again(self, trial: Trial, depths: list[int]) -> None:
         """Tell Optuna of a trial on record."""

@@ -71,7 +71,18 @@ def best_of(trials: Iterable[Trial]) -> Trial:
     return min(trials, key=lambda trial: math.inf if trial.loss is None else trial.loss)
 
 
-def describe(content: Mapping[str, Any]) -> str:
+HEADINGS = "trial  validation    loss  seconds"
+"""What stands over the rows of trials."""
+
+
+def row(trial: Trial) -> str:
+    """Give a trial's row below `HEADINGS`."""
+    accuracy = f"{trial.accuracy:.1%}" if trial.accuracy is not None else trial.outcome
+    loss = f"{trial.loss:.3f}" if trial.loss is not None else ""
+    return f"{trial.number:>5}  {accuracy:>10}  {loss:>6}  {trial.seconds:>7.0f}  {_describe(trial.settings)}"
+
+
+def _describe(content: Mapping[str, Any]) -> str:
     """Say in a line what a trial does.
 
     Args:

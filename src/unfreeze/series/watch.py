@@ -6,15 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import optuna
 
 
-class OutOfTime(Exception):  # noqa: N818 (no error: it ends a trial)
-    """A trial's time is up."""
-
-
-class Diverged(Exception):  # noqa: N818 (no error: it ends a trial)
-    """A trial has learned less than the classes' shares."""
+class Ended(Exception):  # noqa: N818 (no error: it ends a trial)
+    """A trial ends before its last epoch; the text is its outcome, as `Trial` has it."""
 
 
 class Watch(keras.callbacks.Callback):
@@ -45,7 +40,7 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop when the time is up."""
         if self._clock() > self._deadline:
-            raise OutOfTime
+            raise Ended("out of time")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop when the epochs to come would take too long, training diverges, or others were better by then."""
@@ -58,12 +53,12 @@ class Watch(keras.callbacks.Callback):
             return
         done = len(self.epochs)
         if done == 2 and now + (self._planned - done) * self.epochs[1] > self._deadline:
-            raise OutOfTime
+            raise Ended("out of time")
         if done > 1 and not logs["loss"] < self._chance:  # a loss that is no number is not less, either
-            raise Diverged
+            raise Ended("diverged")
         self._asked.report(float(logs["val_loss"]), round(100 * done / self._planned))
         if self._asked.should_prune():
-            raise optuna.TrialPruned
+            raise Ended("stopped")
 
     def around(self, began: float, ended: float) -> tuple[float, float]:
         """Give the seconds before the second epoch, less one epoch, and after the last."""
