@@ -306,7 +306,7 @@ TRAIN_AUGMENT = Augmentation(flip="horizontal", rotation=0.03, zoom=0.1)
 
 TRAIN_FIRST: dict[str, Any] = {
     "blocks": 10,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-4,
     "layer_decay": 0.85,
     "augment": "strong",
     "weight_decay": 0.02,

@@ -212,7 +212,13 @@ def test_mirrored_photos_are_fitted_to_while_that_helps(losses, left, tried, cho
 
 @pytest.mark.parametrize(
     ("outcome", "rate", "next_rate"),
-    [("out of time", 1e-3, 1e-3), ("diverged", 1e-3, 1e-3 / 3), ("diverged", 2e-4, None), ("stopped", 1e-3, None)],
+    [
+        ("finished", 3e-4, 1e-3),
+        ("out of time", 3e-4, 3e-4),
+        ("diverged", 3e-4, 1e-4),
+        ("diverged", 1e-4, None),
+        ("stopped", 3e-4, None),
+    ],
 )
 def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_rate, begun, monkeypatch):
     tried: list[float] = []
@@ -231,7 +237,7 @@ def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_r
     for step in ("_probe_views", "_probe_half"):
         monkeypatch.setattr(Search, step, lambda self, backbone: None)
     usual, head = {**config.TRAIN_FIRST, "learning_rate": rate}, trial(0, "1", 0.5, drawn=False)
-    record = replace(trial(1, "1", 0.4), drawn=usual, outcome=outcome, loss=None)
+    record = replace(trial(1, "1", 0.4), drawn=usual, outcome=outcome, loss=0.4 if outcome == "finished" else None)
 
     def go(trials: list[Trial], count: int) -> list[float]:
         left = [8] * count
@@ -248,7 +254,7 @@ def test_what_follows_a_trial_follows_it_after_a_break_too(outcome, rate, next_r
     if next_rate:
         assert [second, after_a_break] == pytest.approx([next_rate, next_rate])
     else:
-        assert not {rate, rate / 3} & {second, after_a_break}
+        assert not {rate, 1e-4, 1e-3} & {second, after_a_break}
 
 
 class Asked:
